@@ -1,0 +1,1 @@
+"""Frozen value types that every other part speaks in. Imports nothing of the rest."""

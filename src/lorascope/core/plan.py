@@ -1,0 +1,91 @@
+"""A preset worked out for one model: exact targets, ranks, counts and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lorascope.core.inventory import ModelInfo
+from lorascope.core.roles import Role, Tower
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One module or expert parameter that the plan adapts."""
+
+    path: str
+    role: Role
+    tower: Tower
+    layer: int | None
+    rank: int
+    alpha: float
+    params: int
+    """LoRA parameters here, all of PEFT's tensors counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Why a preset or a number was chosen, or what it means on this model."""
+
+    text: str
+    ground: str | None = None
+    """How strong the ground is: `paper`, `measured`, `second-hand`, `weak`, `none`; None for a
+    plain fact about the model."""
+    source: str | None = None
+    """Where the ground can be read; None for a plain fact about the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong or surprising."""
+
+    code: str
+    severity: str
+    """`error`, `warning` or `info`."""
+    entry: str
+    """What was asked: the entry of the target list, the option, or the role."""
+    message: str
+    hint: str
+    paths: tuple[str, ...] = ()
+    """Modules concerned, at most a few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A preset worked out for one model."""
+
+    model: ModelInfo
+    preset: str
+    adapter_config: Mapping[str, Any]
+    """Exactly what `adapter_config.json` holds: what PEFT takes."""
+    targets: tuple[Target, ...]
+    saved_modules: tuple[str, ...]
+    """Modules trained and saved whole (`modules_to_save`)."""
+    trainable_params: int
+    """As PEFT's `get_nb_trainable_parameters` gives it."""
+    adapter_bytes: int
+    """Size of `adapter_model.safetensors` that PEFT writes: header and tensors."""
+    covered_params: int
+    """Base parameters under an adapter."""
+    advice: tuple[Advice, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    memory: Mapping[str, Any] | None = None
+    """None until asked; see the memory prediction."""
+
+    def to_peft(self) -> Any:
+        """Return the `peft.LoraConfig` of this plan.
+
+        Raises:
+            MissingDependencyError: PEFT is not installed.
+        """
+        try:
+            from peft import LoraConfig
+        except ImportError as error:
+            from lorascope.core.errors import MissingDependencyError
+
+            raise MissingDependencyError(
+                "plan.to_peft() needs PEFT, which is not installed.",
+                "Install it with: pip install 'lorascope[torch]'",
+            ) from error
+        return LoraConfig.from_peft_type(**dict(self.adapter_config))

@@ -1,0 +1,1 @@
+"""PEFT's selection of modules as pure functions over an inventory."""

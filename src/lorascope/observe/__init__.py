@@ -1,0 +1,1 @@
+"""What modules do when the model runs on fake tensors. Imports torch."""

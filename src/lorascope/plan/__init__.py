@@ -1,0 +1,1 @@
+"""Presets, ranks, budgets and counts, worked out for one model."""

@@ -1,0 +1,1 @@
+"""Text tables and JSON, from values to strings."""

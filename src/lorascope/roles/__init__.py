@@ -1,0 +1,1 @@
+"""What each module does: name rules as data, and their assignment with evidence."""
