@@ -1,0 +1,248 @@
+"""Build the real model class on the meta device: every module, no weight."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+import transformers
+from torch import nn
+
+from lorascope._version import __version__
+from lorascope.build.info import expert_counts, model_info
+from lorascope.build.model_class import config_class, model_class
+from lorascope.build.sizes import require_stated_sizes
+from lorascope.build.towers import with_config_towers
+from lorascope.build.walk import base_model_of, walk
+from lorascope.core.errors import (
+    LorascopeError,
+    MissingDependencyError,
+    ModelBuildError,
+    ModelConfigError,
+    RemoteCodeError,
+)
+from lorascope.core.inventory import BuiltWith, Inventory
+
+if TYPE_CHECKING:
+    from lorascope.source.model_source import ModelSource
+
+MOST_MODULES = 500_000
+"""A build is stopped at so many modules; the largest published model has some 60,000."""
+
+_SETTINGS_OF_A_MACHINE = ("_attn_implementation", "attn_implementation", "_experts_implementation")
+"""Left out of a config: they ask for kernels that this machine may lack, and change no module."""
+
+
+def build(
+    source: ModelSource, *, task_type: str | None = None, trust_remote_code: bool = False
+) -> Inventory:
+    """Build the model that `source` names on the meta device and list its modules.
+
+    Raises:
+        RemoteCodeError: Its class is code of its repository, which was not allowed to run.
+        MissingDependencyError: Its class needs a package that is not installed.
+        ModelConfigError: transformers refuses the config, or ignores the sizes it states.
+        ModelBuildError: transformers has no class for it, or the class fails.
+    """
+    model = build_model(source, task_type=task_type, trust_remote_code=trust_remote_code)
+    inventory = inventory_of(model, reference=source.reference)
+    info = replace(
+        inventory.model,
+        is_default_config=source.is_default_config,
+        base_model=source.base_model,
+        revision=source.revision,
+        notes=(*source.notes, *inventory.model.notes, *_config_notes(source)),
+    )
+    return replace(inventory, model=info)
+
+
+def build_model(
+    source: ModelSource, *, task_type: str | None = None, trust_remote_code: bool = False
+) -> nn.Module:
+    """Build the model that `source` names on the meta device. Raises as `build` does."""
+    with _quiet():
+        if _needs_remote_code(source):
+            if not trust_remote_code:
+                raise _remote_code_error(source)
+            return _build_remote(source, task_type)
+        config = _config(source)
+        if source.config is not None:
+            require_stated_sizes(source.config, config)
+        architectures = (source.config or {}).get("architectures") or ()
+        cls = model_class(config, _names(architectures), task_type)
+        return _on_meta(lambda: cls(config), cls.__name__)
+
+
+def inventory_of(module: nn.Module, reference: str = "nn.Module") -> Inventory:
+    """List the modules of a model in memory, on any device, PEFT-wrapped or not.
+
+    The names are those of the base model: PEFT's wrappers are looked through.
+    """
+    model = base_model_of(module)
+    modules = walk(model, expert_counts(model))
+    return Inventory(
+        model=model_info(model, reference, modules[0].total_params),
+        built_with=BuiltWith(
+            method="meta",
+            lorascope=__version__,
+            transformers=transformers.__version__,
+            torch=torch.__version__,
+        ),
+        modules=with_config_towers(model, modules),
+    )
+
+
+def _config(source: ModelSource) -> Any:
+    if source.model_type is None:
+        raise ModelConfigError(
+            f"{source.reference}: the config has no model_type.",
+            "Add the model_type that transformers knows the model by, for example 'llama'.",
+        )
+    cls = config_class(source.model_type)
+    if source.config is None:
+        return _checked(cls, source)
+    values = {
+        key: value for key, value in source.config.items() if key not in _SETTINGS_OF_A_MACHINE
+    }
+    return _checked(lambda: cls.from_dict(values), source)
+
+
+def _checked(make: Any, source: ModelSource) -> Any:
+    try:
+        return make()
+    except ImportError as error:
+        raise _missing_package(source.reference, error) from error
+    except Exception as error:
+        raise ModelConfigError(
+            f"{source.reference}: transformers {transformers.__version__} refuses this config of "
+            f"type {source.model_type!r}: {_first_lines(error)}",
+            "Correct the named field, or take the config.json as it was published.",
+        ) from error
+
+
+def _on_meta(make: Any, name: str) -> nn.Module:
+    try:
+        with torch.device("meta"), _bounded_modules():
+            model: nn.Module = make()
+    except LorascopeError:
+        raise
+    except ImportError as error:
+        raise _missing_package(name, error) from error
+    except Exception as error:
+        raise ModelBuildError(
+            f"{name} cannot be built from this config with transformers "
+            f"{transformers.__version__}: {type(error).__name__}: {_first_lines(error)}",
+            "Its fields may contradict each other; compare them with the published config.json.",
+        ) from error
+    return model.eval()
+
+
+@contextlib.contextmanager
+def _bounded_modules() -> Iterator[None]:
+    registered = 0
+
+    def count(_parent: nn.Module, _name: str, _child: nn.Module | None) -> None:
+        nonlocal registered
+        registered += 1
+        if registered > MOST_MODULES:
+            raise ModelConfigError(
+                f"The config asks for a model of more than {MOST_MODULES:,} modules.",
+                "Check the numbers of layers and experts in it.",
+            )
+
+    handle = nn.modules.module.register_module_module_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' advice about unloaded weights and defaults off the terminal."""
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformers.logging.set_verbosity(verbosity)
+
+
+def _needs_remote_code(source: ModelSource) -> bool:
+    """Whether only code of the repository can build it."""
+    config = source.config or {}
+    if not isinstance(config.get("auto_map"), Mapping):
+        return False
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    return source.model_type not in CONFIG_MAPPING
+
+
+def _remote_code_error(source: ModelSource) -> RemoteCodeError:
+    return RemoteCodeError(
+        f"{source.reference}: the class of model type {source.model_type!r} is code of the model's "
+        "repository (auto_map), which lorascope does not run unasked.",
+        "Read that code, then repeat with --trust-remote-code; or give a directory with "
+        "safetensors files, whose headers are read without running anything.",
+    )
+
+
+def _build_remote(source: ModelSource, task_type: str | None) -> nn.Module:
+    where = str(source.directory) if source.directory is not None else source.base_model
+    if where is None:
+        raise RemoteCodeError(
+            f"{source.reference}: its code is not at hand.",
+            "Give the Hub id or the directory that holds the code.",
+        )
+    try:
+        config = transformers.AutoConfig.from_pretrained(
+            where, revision=source.revision, trust_remote_code=True
+        )
+    except Exception as error:
+        raise ModelConfigError(
+            f"{source.reference}: the repository's config class fails: {_first_lines(error)}"
+        ) from error
+    wanted = {"SEQ_CLS": "AutoModelForSequenceClassification"}.get(
+        task_type or "", "AutoModelForCausalLM"
+    )
+    names = [wanted, "AutoModel"] if wanted in config.auto_map else ["AutoModel"]
+    factory = getattr(transformers, names[0])
+    return _on_meta(lambda: factory.from_config(config, trust_remote_code=True), names[0])
+
+
+def _config_notes(source: ModelSource) -> Iterator[str]:
+    quantization = (source.config or {}).get("quantization_config")
+    if isinstance(quantization, Mapping):
+        method = quantization.get("quant_method", "an unnamed method")
+        yield (
+            f"The checkpoint is quantized ({method}); the modules listed are those of the "
+            "unquantized model, and PEFT may take or refuse the quantized classes."
+        )
+    if isinstance((source.config or {}).get("auto_map"), Mapping):
+        yield "The config names code of its repository; transformers' own class was built instead."
+
+
+def _missing_package(name: str, error: ImportError) -> MissingDependencyError:
+    package = re.search(r"pip install ([\w.-]+)", str(error))
+    return MissingDependencyError(
+        f"{name} needs a package that is not installed: {_first_lines(error)}",
+        f"Install it with: pip install {package.group(1)}" if package else None,
+    )
+
+
+def _first_lines(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:3]) or type(error).__name__
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if isinstance(value, (list, tuple)):
+        return tuple(name for name in value if isinstance(name, str))
+    return ()
