@@ -51,14 +51,8 @@ def build(
     """
     model = build_model(source, task_type=task_type, trust_remote_code=trust_remote_code)
     inventory = inventory_of(model, reference=source.reference)
-    info = replace(
-        inventory.model,
-        is_default_config=source.is_default_config,
-        base_model=source.base_model,
-        revision=source.revision,
-        notes=(*source.notes, *inventory.model.notes, *_config_notes(source)),
-    )
-    return replace(inventory, model=info)
+    notes = (*inventory.model.notes, *_config_notes(source))
+    return replace(inventory, model=replace(inventory.model, notes=notes))
 
 
 def build_model(

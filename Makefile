@@ -1,0 +1,62 @@
+# `make demo` and `make test` set everything up themselves; Python 3.11 or newer is all they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OLDEST := .venv-oldest
+OLDEST_VERSIONS := transformers==5.10.4 peft==0.20.0
+
+.PHONY: help demo test check unit test-oldest sweep conformance bench captures format clean
+
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt pip
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[torch]' --group dev
+	touch $@
+
+$(OLDEST)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt pip
+	grep -vE '^(transformers|peft|huggingface_hub|tokenizers)==' constraints.txt > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/pip install --quiet -c $(OLDEST)/constraints.txt $(OLDEST_VERSIONS) -e '.[torch]' --group dev
+	touch $@
+
+demo: $(VENV)/installed  ## inspect and plan a built-in model, load the result in PEFT
+	$(BIN)/lorascope inspect Llama-3.1-8B
+	$(BIN)/lorascope plan Llama-3.1-8B --preset extended -o demo --force
+	$(BIN)/python examples/load_adapter_config.py Llama-3.1-8B demo
+
+test: check unit  ## lint, types, layers, then all tests
+
+check: $(VENV)/installed  ## lint, types and the layer contract
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+unit: $(VENV)/installed
+	$(BIN)/pytest -n auto --dist worksteal
+
+test-oldest: $(OLDEST)/installed  ## what depends on PEFT, with the oldest supported versions
+	$(OLDEST)/bin/pytest tests/match tests/plan
+
+sweep: $(VENV)/installed  ## the property tests against PEFT with thousands of examples
+	HYPOTHESIS_PROFILE=sweep $(BIN)/pytest tests/match tests/plan
+
+conformance: $(VENV)/installed  ## every model type of the installed transformers
+	$(BIN)/python conformance/sweep.py --write docs/conformance.md
+
+bench: $(VENV)/installed  ## whole processes against the obvious script and PEFT's injection
+	$(BIN)/python benchmarks/run.py --write docs/benchmarks.md
+
+captures: $(VENV)/installed  ## the terminal captures in docs/captures.md
+	$(BIN)/python docs/make_captures.py
+
+format: $(VENV)/installed  ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove what the targets above have made
+	rm -rf $(VENV) $(OLDEST) demo
