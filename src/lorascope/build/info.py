@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import transformers
 
-from lorascope.build.walk import named_base_modules
+from lorascope.build.walk import base_layer_of, named_base_modules
 from lorascope.core.inventory import ModelInfo
 from lorascope.source.config_fields import StatedSizes, stated_sizes
 
@@ -156,7 +156,7 @@ def _embedding(model: nn.Module, getter: str) -> nn.Module | None:
         found: nn.Module | None = getattr(model, getter)()
     except (NotImplementedError, AttributeError):
         return None
-    return found
+    return None if found is None else base_layer_of(found)
 
 
 def _tied_to_embedding(model: nn.Module, embedding: nn.Module | None) -> tuple[str, ...]:
@@ -174,15 +174,16 @@ def _tied_to_embedding(model: nn.Module, embedding: nn.Module | None) -> tuple[s
     if embedding is None:
         return ()
     tied: dict[str, str] = {}
+    same: set[str] = set()
+    shared = {id(parameter) for parameter in embedding.parameters()}
     for path, module in named_base_modules(model):
-        own = getattr(module, "_tied_weights_keys", None)
         prefix = f"{path}." if path else ""
+        own = getattr(module, "_tied_weights_keys", None)
         if isinstance(own, dict):
             tied.update({f"{prefix}{key}": f"{prefix}{value}" for key, value in own.items()})
-    shared = {id(parameter) for parameter in embedding.parameters()}
-    same = {
-        name
-        for name, parameter in model.named_parameters(remove_duplicate=False)
-        if id(parameter) in shared
-    }
+        same |= {
+            f"{prefix}{name}"
+            for name, parameter in module.named_parameters(recurse=False)
+            if id(parameter) in shared
+        }
     return tuple(sorted({key.rpartition(".")[0] for key, source in tied.items() if source in same}))

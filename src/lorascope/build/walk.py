@@ -32,20 +32,21 @@ def named_base_modules(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
     A PEFT layer is replaced by the layer it wraps, so that the paths are those of the base model.
     """
-    pending = [("", _unwrapped(root))]
+    pending = [("", base_layer_of(root))]
     while pending:
         path, module = pending.pop()
         yield path, module
         prefix = f"{path}." if path else ""
         children = [
-            (f"{prefix}{name}", _unwrapped(child))
+            (f"{prefix}{name}", base_layer_of(child))
             for name, child in module._modules.items()  # noqa: SLF001
             if child is not None
         ]
         pending.extend(reversed(children))
 
 
-def _unwrapped(module: nn.Module) -> nn.Module:
+def base_layer_of(module: nn.Module) -> nn.Module:
+    """Return the layer that a PEFT layer or wrapper holds; any other module as it is."""
     while True:
         names = {cls.__name__ for cls in type(module).__mro__}
         if "BaseTunerLayer" in names:
@@ -116,7 +117,7 @@ class _TotalParameters:
             }
             for child in module._modules.values():  # noqa: SLF001
                 if child is not None:
-                    known.update(self._sizes(_unwrapped(child)))
+                    known.update(self._sizes(base_layer_of(child)))
             self._known[id(module)] = known
         return known
 
