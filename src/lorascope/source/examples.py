@@ -1,0 +1,68 @@
+"""Built-in examples: published models as compact config facts, for a try without a network."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One published model. `examples/<name>.json` holds exactly these fields."""
+
+    name: str
+    """What the user types, in any case: `Llama-3.1-8B`."""
+    hub_id: str
+    """Where it is published: `meta-llama/Llama-3.1-8B`."""
+    about: str
+    """What is particular about its structure, in a few words."""
+    source: str
+    """Where the config's figures are published."""
+    parameters: int
+    """Parameters of the class that `architectures` names, each tensor once, as transformers
+    builds it (so without what it leaves out of the checkpoint: prediction layers)."""
+    config: Mapping[str, Any]
+    """The published config, without what does not shape the model."""
+
+
+def list_examples() -> tuple[Example, ...]:
+    """Return all built-in examples, sorted by name without case."""
+    return tuple(_read(stem) for stem in _stems().values())
+
+
+def find_example(name: str) -> Example | None:
+    """Return the example called `name` in any case, or None."""
+    stem = _stems().get(name.casefold())
+    return None if stem is None else _read(stem)
+
+
+def example_of_hub_id(hub_id: str) -> Example | None:
+    """Return the example that is published under `hub_id`, or None."""
+    wanted = hub_id.casefold()
+    return next((each for each in list_examples() if each.hub_id.casefold() == wanted), None)
+
+
+def nearest_names(name: str, more: frozenset[str] = frozenset(), count: int = 4) -> list[str]:
+    """Return the examples' names, and of `more`, that are spelled most like `name`."""
+    by_folded = {each.casefold(): each for each in (*sorted(more), *_stems().values())}
+    near = difflib.get_close_matches(name.casefold()[:100], list(by_folded), n=count, cutoff=0.6)
+    return [by_folded[each] for each in near]
+
+
+@cache
+def _stems() -> Mapping[str, str]:
+    """Case-folded name → file stem; the stem is the name."""
+    folder = files(__package__) / "examples"
+    stems = [entry.name.removesuffix(".json") for entry in folder.iterdir()]
+    return {stem.casefold(): stem for stem in sorted(stems, key=str.casefold)}
+
+
+@cache
+def _read(stem: str) -> Example:
+    text = (files(__package__) / "examples" / f"{stem}.json").read_text("utf-8")
+    return Example(**json.loads(text))

@@ -1,0 +1,70 @@
+"""Tensor headers of a safetensors checkpoint on the Hub, fetched only when asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lorascope.core.errors import ModelConfigError, ModelReferenceError
+from lorascope.source.hub import hub_error, hub_errors, quiet_hub
+from lorascope.source.references import HubName
+from lorascope.source.safetensors_header import (
+    INDEX_FILE,
+    SINGLE_FILE,
+    read_checkpoint,
+)
+from lorascope.source.tensors import TensorHeader
+
+
+def hub_tensors(name: HubName, *, offline: bool) -> tuple[TensorHeader, ...] | None:
+    """Return the tensor headers of a repository's safetensors checkpoint.
+
+    A checkpoint in the local cache is read there. Else only the headers are fetched, by
+    `HfApi.get_safetensors_metadata`: a few hundred kilobytes a file.
+
+    Returns:
+        All tensors, or None if the repository has no safetensors checkpoint (or none is cached
+        and the Hub may not be asked).
+
+    Raises:
+        ModelReferenceError: The Hub cannot be reached or refuses.
+        ModelConfigError: A header is malformed.
+    """
+    cached = _cached(name)
+    if cached is not None:
+        try:
+            return read_checkpoint(cached)
+        except ModelReferenceError:  # the index is cached, but not all of its shards
+            pass
+    return None if offline else _fetched(name)
+
+
+def _cached(name: HubName) -> Path | None:
+    from huggingface_hub.file_download import try_to_load_from_cache
+
+    for filename in (INDEX_FILE, SINGLE_FILE):
+        path = try_to_load_from_cache(name.repo_id, filename, revision=name.revision)
+        if isinstance(path, str):
+            return Path(path).parent
+    return None
+
+
+def _fetched(name: HubName) -> tuple[TensorHeader, ...] | None:
+    from huggingface_hub import constants, errors
+    from huggingface_hub.hf_api import HfApi
+
+    if constants.HF_HUB_OFFLINE:
+        return None
+    try:
+        with quiet_hub():
+            metadata = HfApi().get_safetensors_metadata(name.repo_id, revision=name.revision)
+    except errors.NotASafetensorsRepoError:
+        return None
+    except errors.SafetensorsParsingError as error:
+        raise ModelConfigError(f"A safetensors header of {name.repo_id}: {error}") from error
+    except hub_errors() as error:
+        raise hub_error(name, error) from error
+    return tuple(
+        TensorHeader(tensor, tuple(info.shape), str(info.dtype))
+        for file in sorted(metadata.files_metadata)
+        for tensor, info in metadata.files_metadata[file].tensors.items()
+    )
