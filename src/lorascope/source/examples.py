@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
+
+_FOLDER = Path(__file__).parent / "examples"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ def example_of_hub_id(hub_id: str) -> Example | None:
 
 def nearest_names(name: str, more: frozenset[str] = frozenset(), count: int = 4) -> list[str]:
     """Return the examples' names, and of `more`, that are spelled most like `name`."""
+    import difflib
+
     by_folded = {each.casefold(): each for each in (*sorted(more), *_stems().values())}
     near = difflib.get_close_matches(name.casefold()[:100], list(by_folded), n=count, cutoff=0.6)
     return [by_folded[each] for each in near]
@@ -57,12 +60,10 @@ def nearest_names(name: str, more: frozenset[str] = frozenset(), count: int = 4)
 @cache
 def _stems() -> Mapping[str, str]:
     """Case-folded name → file stem; the stem is the name."""
-    folder = files(__package__) / "examples"
-    stems = [entry.name.removesuffix(".json") for entry in folder.iterdir()]
-    return {stem.casefold(): stem for stem in sorted(stems, key=str.casefold)}
+    stems = sorted((path.stem for path in _FOLDER.glob("*.json")), key=str.casefold)
+    return {stem.casefold(): stem for stem in stems}
 
 
 @cache
 def _read(stem: str) -> Example:
-    text = (files(__package__) / "examples" / f"{stem}.json").read_text("utf-8")
-    return Example(**json.loads(text))
+    return Example(**json.loads((_FOLDER / f"{stem}.json").read_text("utf-8")))

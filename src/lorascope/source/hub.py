@@ -6,7 +6,6 @@ imported when first needed (0.2 s).
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,6 +154,8 @@ def hub_errors() -> tuple[type[BaseException], ...]:
 @contextmanager
 def quiet_hub() -> Iterator[None]:
     """Keep progress bars and retry warnings of huggingface_hub off the terminal meanwhile."""
+    import logging
+
     from huggingface_hub.constants import HF_HUB_DISABLE_PROGRESS_BARS
     from huggingface_hub.utils.tqdm import (
         are_progress_bars_disabled,

@@ -10,8 +10,6 @@ from typing import Any
 from lorascope.core.errors import ModelConfigError, ModelReferenceError
 from lorascope.source.config_check import check_config
 from lorascope.source.config_file import load_config_file
-from lorascope.source.gguf_config import config_of_gguf
-from lorascope.source.gguf_header import MAGIC, read_gguf
 from lorascope.source.model_source import ModelSource
 from lorascope.source.safetensors_header import read_checkpoint, read_safetensors
 
@@ -47,8 +45,10 @@ def local_source(reference: str, path: Path) -> ModelSource:
         return _directory(reference, path)
     if path.suffix == ".safetensors":
         return _safetensors(reference, path)
-    if path.suffix == ".gguf" or _starts_with(path, MAGIC):
-        return _gguf(reference, path)
+    if path.suffix == ".gguf" or _starts_with(path, b"GGUF"):
+        from lorascope.source.gguf_source import gguf_source
+
+        return gguf_source(reference, path)
     return _config(reference, path)
 
 
@@ -109,22 +109,6 @@ def _safetensors(reference: str, path: Path) -> ModelSource:
         origin="directory",
         directory=path.parent,
         tensor_reader=lambda: read_safetensors(path),
-    )
-
-
-def _gguf(reference: str, path: Path) -> ModelSource:
-    header = read_gguf(path)
-    derived = config_of_gguf(header, str(path))
-    if derived.config is not None:
-        check_config(derived.config, str(path))
-    return ModelSource(
-        reference,
-        "gguf",
-        derived.config,
-        derived.model_type,
-        directory=path.parent,
-        notes=derived.notes,
-        tensor_reader=lambda: header.tensors,
     )
 
 

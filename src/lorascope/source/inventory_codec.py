@@ -1,0 +1,103 @@
+"""An inventory as compact bytes and back, exactly.
+
+The bytes are JSON under zlib: 20 to 40 times smaller, for half a millisecond a thousand modules.
+Modules are stored column by column, so that reading is a few list passes and one `Module(...)`
+each; equal parameters are stored once and shared again after reading.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from itertools import starmap
+from typing import Any
+
+from lorascope.core.inventory import BuiltWith, Inventory, ModelInfo, Module, Parameter
+from lorascope.core.roles import Evidence, Kind, Role, Tower
+
+_MODULE_FIELDS = tuple(each.name for each in fields(Module))
+_MODEL_FIELDS = tuple(each.name for each in fields(ModelInfo))
+_BUILT_FIELDS = tuple(each.name for each in fields(BuiltWith))
+LARGEST_TEXT = 200_000_000
+"""Bytes of JSON; an inventory of over 60,000 modules has 10,000,000."""
+_ENUMS: Mapping[str, Mapping[str, Any]] = {
+    "kind": {each.value: each for each in Kind},
+    "role": {each.value: each for each in Role},
+    "evidence": {each.value: each for each in Evidence},
+    "tower": {each.value: each for each in Tower},
+}
+"""Module columns that hold members of an enumeration; stored as their values."""
+
+
+def encode(inventory: Inventory) -> bytes:
+    """Write `inventory`."""
+    table: dict[Parameter, int] = {}
+    columns: dict[str, list[Any]] = {
+        name: [getattr(module, name) for module in inventory.modules] for name in _MODULE_FIELDS
+    }
+    columns["parameters"] = [
+        [table.setdefault(parameter, len(table)) for parameter in parameters]
+        for parameters in columns["parameters"]
+    ]
+    document = {
+        "model": {name: getattr(inventory.model, name) for name in _MODEL_FIELDS},
+        "built_with": {name: getattr(inventory.built_with, name) for name in _BUILT_FIELDS},
+        "parameters": [[each.name, each.shape, each.tied_to] for each in table],
+        "modules": columns,
+    }
+    return zlib.compress(json.dumps(document, separators=(",", ":")).encode("ascii"), level=1)
+
+
+def decode(content: bytes) -> Inventory:
+    """Read what `encode` wrote.
+
+    Raises:
+        ValueError: It is not that.
+    """
+    try:
+        document = json.loads(_inflated(content))
+        return Inventory(
+            model=_model(document["model"]),
+            built_with=BuiltWith(**document["built_with"]),
+            modules=_modules(document["modules"], document["parameters"]),
+        )
+    except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not an inventory: {error!r}") from error
+
+
+def _inflated(content: bytes) -> bytes:
+    inflator = zlib.decompressobj()
+    try:
+        text = inflator.decompress(content, LARGEST_TEXT)
+    except zlib.error as error:
+        raise ValueError(f"not an inventory: {error}") from error
+    if not inflator.eof:
+        raise ValueError("cut off, or larger than any inventory")
+    return text
+
+
+def _model(values: dict[str, Any]) -> ModelInfo:
+    given: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    given["main_towers"] = tuple(map(Tower, given["main_towers"]))
+    return ModelInfo(**given)
+
+
+def _modules(columns: dict[str, list[Any]], stored: list[Any]) -> tuple[Module, ...]:
+    if tuple(columns) != _MODULE_FIELDS or len({len(each) for each in columns.values()}) != 1:
+        raise ValueError("other columns than this version has")
+    table = [Parameter(name, tuple(shape), tied_to) for name, shape, tied_to in stored]
+    converters: dict[str, Callable[[Any], Any]] = {
+        name: members.__getitem__ for name, members in _ENUMS.items()
+    }
+    converters["parameters"] = lambda indices: tuple([table[index] for index in indices])
+    converters["kernel"] = lambda kernel: None if kernel is None else tuple(kernel)
+    converters["hazards"] = tuple
+    converted = [
+        map(converters[name], column) if name in converters else column
+        for name, column in columns.items()
+    ]
+    return tuple(starmap(Module, zip(*converted, strict=True)))
