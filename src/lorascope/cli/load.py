@@ -1,0 +1,26 @@
+"""From the command line's MODEL to its inventory."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from lorascope.cli.progress import working
+
+if TYPE_CHECKING:
+    from lorascope.core.inventory import Inventory
+
+
+def load(options: argparse.Namespace) -> Inventory:
+    """Inspect the model that the options name, as they say."""
+    with working(f"reading {options.model} and building it on the meta device"):
+        from lorascope import api
+
+        return api.inspect(
+            options.model,
+            task_type=options.task_type,
+            offline=options.offline,
+            trust_remote_code=options.trust_remote_code,
+            cache=not options.no_cache,
+            refresh=options.refresh,
+        )

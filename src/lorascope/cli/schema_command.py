@@ -1,0 +1,35 @@
+"""`lorascope schema`: the published schema of a JSON output."""
+
+from __future__ import annotations
+
+import argparse
+
+_NAMES = ("inspect", "plan", "compare", "match", "models", "error")
+"""As `lorascope.report.schemas.SCHEMA_NAMES`; stated here so that --help imports nothing."""
+
+_EPILOG = """\
+examples:
+  lorascope schema inspect
+  lorascope schema plan > plan.schema.json"""
+
+
+def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "schema",
+        help="the schema of a JSON output",
+        description="Print the schema (JSON Schema 2020-12) of what a command prints with --json:"
+        " one of\n" + ", ".join(_NAMES) + ".",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("name", metavar="NAME", choices=_NAMES, help="the output's name")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the schema."""
+    from lorascope.cli import output
+    from lorascope.report.schemas import schema_text
+
+    output.write(schema_text(options.name))
+    return 0

@@ -1,0 +1,74 @@
+"""Readers of option values, for argparse's `type`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from lorascope.cli.usage import quoted
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
+_LARGEST = 10**6
+"""Largest layer index and width taken."""
+
+
+def positive(text: str) -> int:
+    """Read a whole number above 0."""
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no whole number above 0.")
+    return int(text)
+
+
+def amount(text: str) -> int:
+    """Read a count such as `8000000`, `10M` or `1.5B`."""
+    read = re.fullmatch(r"([0-9][0-9_,]{0,30}(?:\.[0-9]{1,12})?)([kmbt]?)", text.strip().lower())
+    if read is not None:
+        count = round(float(re.sub("[_,]", "", read[1])) * _UNITS[read[2]])
+        if count > 0:
+            return count
+    raise argparse.ArgumentTypeError(
+        f"{quoted(text)} is no count above 0; expected for example 8000000, 10M or 1.5B."
+    )
+
+
+def number(text: str) -> float:
+    """Read a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value != value or value in (float("inf"), float("-inf")):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number.")
+    return int(value) if value.is_integer() else value
+
+
+def names(text: str) -> list[str]:
+    """Read a list such as `q_proj,v_proj`."""
+    found = [part.strip() for part in text.split(",") if part.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError("is empty; expected names separated by commas.")
+    return found
+
+
+def layers(text: str) -> frozenset[int]:
+    """Read layer indices such as `5`, `0-15` or `0-3,7`."""
+    indices: set[int] = set()
+    for part in text.split(","):
+        bounds = re.fullmatch(r"\s*([0-9]{1,6})(?:-([0-9]{1,6}))?\s*", part)
+        first = int(bounds[1]) if bounds else 1
+        last = int(bounds[2] or first) if bounds else 0
+        if last < first:
+            raise argparse.ArgumentTypeError(
+                f"{quoted(text)} is no layer or range of layers; expected for example 5 or 0-15."
+            )
+        indices.update(range(first, last + 1))
+    return frozenset(indices)
+
+
+def width(text: str) -> int:
+    """Read a line width in characters."""
+    if re.fullmatch(r"[0-9]{1,7}", text) and 20 <= int(text) <= _LARGEST:
+        return int(text)
+    raise argparse.ArgumentTypeError(
+        f"{quoted(text)} is no width from 20 to {_LARGEST} characters."
+    )

@@ -1,0 +1,73 @@
+"""Write an `adapter_config.json` whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lorascope.core.errors import OutputError
+
+NAME = "adapter_config.json"
+
+
+def write_adapter_config(directory: Path, config: Mapping[str, Any], *, force: bool) -> Path:
+    """Write the configuration into a directory, which is made if there is none.
+
+    Args:
+        directory: Where to.
+        config: The fields, written as PEFT writes them: sorted and indented by two.
+        force: Overwrite a file that says something else.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        OutputError: The directory cannot be written to, or holds a different file already.
+    """
+    path = directory / NAME
+    text = json.dumps(dict(config), indent=2, sort_keys=True) + "\n"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not force and not _says_the_same(path, config):
+            raise OutputError(
+                f"{path} exists and differs from this plan.",
+                "Use --force to overwrite it, or another directory.",
+            )
+        _replace(path, text)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror or error}.",
+            "Name a directory that you may write to with -o.",
+        ) from error
+    return path
+
+
+def _says_the_same(path: Path, config: Mapping[str, Any]) -> bool:
+    try:
+        return bool(json.loads(path.read_text("utf-8")) == json.loads(json.dumps(dict(config))))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put the whole text in place in one step; leave nothing behind if that fails."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{NAME}.", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).chmod(_mode())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _mode() -> int:
+    """Return the mode that a plainly opened new file would get; `mkstemp` gives a private one."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

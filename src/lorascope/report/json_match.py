@@ -1,0 +1,67 @@
+"""The value that `lorascope match --json` prints. Schema: `schema/match.schema.json`."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from lorascope.core.inventory import SCHEMA_VERSION, ModelInfo
+from lorascope.core.spec import LoraSpec
+from lorascope.match.result import EntryMatch, Match, MatchedTarget
+from lorascope.report.json_inventory import model_json
+from lorascope.report.json_plan import plain_json
+
+MOST_EXAMPLES = 5
+"""Paths listed for one entry as examples."""
+
+
+def match_json(match: Match, model: ModelInfo) -> dict[str, Any]:
+    """Return what a configuration hits in a model as plain JSON values."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "model": model_json(model),
+        "peft_version": match.peft_version,
+        "entries": [_entry(entry) for entry in match.entries],
+        "targets": [_target(target) for target in match.targets],
+        "saved_modules": [
+            {"path": saved.path, "entry": saved.entry, "params": saved.params}
+            for saved in match.saved
+        ],
+        "trained_tokens": [
+            {"path": trained.path, "tokens": trained.tokens, "params": trained.params}
+            for trained in match.trained_tokens
+        ],
+        "excluded": list(match.excluded),
+        "trainable_params": match.trainable_params,
+        "bias_params": match.bias_params,
+        "effective": spec_json(match.effective),
+        "warnings": list(match.warnings),
+    }
+
+
+def spec_json(spec: LoraSpec) -> dict[str, Any]:
+    """Return a specification under PEFT's own field names."""
+    return {field.name: plain_json(getattr(spec, field.name)) for field in fields(spec)}
+
+
+def _entry(entry: EntryMatch) -> dict[str, Any]:
+    return {
+        "where": str(entry.where),
+        "entry": entry.entry,
+        "matched": entry.matched,
+        "examples": list(entry.paths[:MOST_EXAMPLES]),
+        "reason": entry.reason,
+    }
+
+
+def _target(target: MatchedTarget) -> dict[str, Any]:
+    return {
+        "path": target.path,
+        "is_parameter": target.is_parameter,
+        "rank": target.rank,
+        "alpha": target.alpha,
+        "scaling": target.scaling,
+        "params": target.params,
+        "entry": target.entry,
+        "reason": str(target.reason),
+    }

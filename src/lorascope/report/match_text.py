@@ -1,0 +1,142 @@
+"""The text that `lorascope match` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from lorascope.core.inventory import Inventory
+from lorascope.match.result import EntryMatch, Match, MatchedTarget, Where
+from lorascope.report.adapter_config_text import adapter_config_text
+from lorascope.report.coverage import uncovered_text
+from lorascope.report.fold import fold
+from lorascope.report.json_match import spec_json
+from lorascope.report.layout import (
+    Column,
+    Heading,
+    Row,
+    bullet,
+    fields,
+    heading,
+    line,
+    paragraph,
+    table,
+)
+from lorascope.report.model_header import model_header
+from lorascope.report.numbers import counted, exact, percent, plain
+
+_MOST_PATTERNS = 4
+"""Patterns shown for one entry before the rest is only counted."""
+_COLUMNS = (
+    Column("role", style="cyan", label=False),
+    Column("modules"),
+    Column("count", right=True),
+    Column("r", right=True),
+    Column("alpha", right=True),
+    Column("scale", right=True),
+    Column("parameters", right=True),
+    Column("by", style="dim"),
+)
+_NAME = 1
+
+
+def match_text(match: Match, inventory: Inventory, width: int) -> list[Text]:
+    """Lay out what a configuration hits: entry by entry, then what is adapted in all."""
+    lines = [
+        *model_header(inventory.model, width),
+        line(""),
+        heading("Asked"),
+    ]
+    for entry in match.entries:
+        lines += _entry_text(entry, width)
+    lines += [
+        line(""),
+        heading(f"Adapted (as PEFT {match.peft_version} does it)".replace("PEFT  ", "PEFT ")),
+        *table(_COLUMNS, _target_rows(match, inventory), width, name_column=_NAME),
+        line(""),
+        *fields(_sums(match, inventory), width),
+    ]
+    if match.effective != match.spec:
+        lines += [
+            line(""),
+            heading("The configuration as PEFT leaves it"),
+            *adapter_config_text(spec_json(match.effective), width),
+        ]
+    if match.warnings:
+        lines += [line(""), heading("Warnings")]
+        for warning in match.warnings:
+            lines += bullet(warning, width, "yellow")
+    return lines
+
+
+def _entry_text(entry: EntryMatch, width: int) -> list[Text]:
+    style = "" if entry.matched else "bold red"
+    unit = "" if entry.where in (Where.RANK_PATTERN, Where.ALPHA_PATTERN) else " hit"
+    title = f"{entry.where} {entry.entry!r}: {counted(entry.matched, 'module')}{unit}"
+    patterns = [pattern.text for pattern in fold(entry.paths)]
+    lines = paragraph(title, width, indent=2, hanging=6, style=style)
+    lines += paragraph(entry.reason, width, indent=4, style="dim")
+    for pattern in patterns[:_MOST_PATTERNS]:
+        lines.append(line(pattern, indent=6))
+    if len(patterns) > _MOST_PATTERNS:
+        more = counted(len(patterns) - _MOST_PATTERNS, "more pattern")
+        lines.append(line(f"and {more}", "dim", indent=6))
+    return lines
+
+
+def _target_rows(match: Match, inventory: Inventory) -> list[Row | Heading]:
+    alike: dict[tuple[object, ...], list[MatchedTarget]] = {}
+    for target in match.targets:
+        role = _role(target, inventory)
+        key = (role, target.rank, target.alpha, target.params, target.entry, target.reason)
+        alike.setdefault(key, []).append(target)
+    rows: list[Row | Heading] = []
+    for same in alike.values():
+        first = same[0]
+        for pattern in fold(target.path for target in same):
+            cells = (
+                _role(first, inventory),
+                pattern.text,
+                exact(pattern.count),
+                str(first.rank),
+                plain(first.alpha),
+                f"{first.scaling:.4g}",
+                exact(first.params * pattern.count),
+                str(first.reason),
+            )
+            rows.append(Row(cells))
+    params = sum(target.params for target in match.targets)
+    rows.append(
+        Row(("", "total", exact(len(match.targets)), "", "", "", exact(params), ""), "bold")
+    )
+    return rows
+
+
+def _role(target: MatchedTarget, inventory: Inventory) -> str:
+    module = inventory.by_path.get(target.path)
+    return "" if module is None else str(module.role)
+
+
+def _sums(match: Match, inventory: Inventory) -> Iterator[tuple[str, str]]:
+    total = inventory.model.total_params
+    yield (
+        "trainable",
+        f"{exact(match.trainable_params)} parameters,"
+        f" {percent(match.trainable_params, total)} of the model's {exact(total)}",
+    )
+    covered = {target.path for target in match.targets}
+    yield "not adapted", uncovered_text(inventory, covered)
+    yield (
+        "trained whole",
+        ", ".join(f"{saved.path} ({exact(saved.params)})" for saved in match.saved),
+    )
+    yield (
+        "tokens",
+        ", ".join(
+            f"{counted(trained.tokens, 'row')} of {trained.path} ({exact(trained.params)})"
+            for trained in match.trained_tokens
+        ),
+    )
+    yield "biases", exact(match.bias_params) if match.bias_params else ""
+    yield "excluded", ", ".join(pattern.text for pattern in fold(match.excluded))

@@ -1,0 +1,71 @@
+"""What a text report says of the model as a whole, before anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from lorascope.core.inventory import BuiltWith, ModelInfo
+from lorascope.report.layout import fields, heading
+from lorascope.report.numbers import exact, short
+
+
+def model_header(model: ModelInfo, width: int, built: BuiltWith | None = None) -> list[Text]:
+    """Lay out the model's name, class, sizes and how the inventory was made."""
+    name = model.reference if model.revision is None else f"{model.reference}@{model.revision}"
+    pairs = [
+        ("model type", _type(model)),
+        ("class", model.cls),
+        ("sizes", ", ".join(_sizes(model))),
+        ("experts", _experts(model)),
+        ("parameters", _parameters(model)),
+        ("built", "" if built is None else built_text(built)),
+    ]
+    return [heading(name), *fields(pairs, width)]
+
+
+def built_text(built: BuiltWith) -> str:
+    """Say in words how an inventory was made and with which versions."""
+    how = {
+        "meta": "on the meta device",
+        "cache": "earlier, read from the cache",
+        "checkpoint": "from the checkpoint's tensor names and shapes",
+    }.get(built.method, built.method)
+    libraries = (("transformers", built.transformers), ("torch", built.torch))
+    versions = [f"{name} {version}" for name, version in libraries if version]
+    return ", ".join([how, *versions])
+
+
+def _type(model: ModelInfo) -> str:
+    stated = model.model_type or "not stated"
+    return f"{stated} (default config of the type)" if model.is_default_config else stated
+
+
+def _sizes(model: ModelInfo) -> Iterator[str]:
+    if model.hidden_size is not None:
+        yield f"hidden {model.hidden_size}"
+    if model.intermediate_size is not None:
+        yield f"intermediate {model.intermediate_size}"
+    if model.num_hidden_layers is not None:
+        yield f"layers {model.num_hidden_layers}"
+    if model.num_attention_heads is not None:
+        yield f"heads {model.num_attention_heads}" + (
+            ""
+            if model.num_key_value_heads is None
+            else f" (key and value {model.num_key_value_heads})"
+        )
+    if model.vocab_size is not None:
+        yield f"vocabulary {model.vocab_size}"
+
+
+def _experts(model: ModelInfo) -> str:
+    if not model.num_experts:
+        return ""
+    active = "" if model.experts_per_token is None else f", {model.experts_per_token} a token"
+    return f"{model.num_experts}{active}"
+
+
+def _parameters(model: ModelInfo) -> str:
+    total = f"{exact(model.total_params)} ({short(model.total_params)})"
+    return total if model.dtype is None else f"{total}, {model.dtype}"

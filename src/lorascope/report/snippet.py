@@ -1,0 +1,78 @@
+"""Python that makes a plan's adapter with PEFT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lorascope.core.inventory import Inventory, ModelInfo
+from lorascope.core.plan import Plan
+from lorascope.report.json_plan import plain_json
+
+_NO_ARGUMENTS = frozenset(
+    {
+        "peft_type",
+        "peft_version",
+        "auto_mapping",
+        "base_model_name_or_path",
+        "revision",
+        "inference_mode",
+    }
+)
+"""Fields of `adapter_config.json` that PEFT fills in itself."""
+_DEFAULTS: Mapping[str, Any] = {
+    "bias": "none",
+    "init_lora_weights": True,
+    "megatron_core": "megatron.core",
+}
+"""Defaults of `peft.LoraConfig` that are neither None, False, 0 nor empty."""
+_AUTO_CLASSES: Mapping[str | None, str] = {
+    "CAUSAL_LM": "AutoModelForCausalLM",
+    "SEQ_CLS": "AutoModelForSequenceClassification",
+    "TOKEN_CLS": "AutoModelForTokenClassification",
+    "QUESTION_ANS": "AutoModelForQuestionAnswering",
+    "SEQ_2_SEQ_LM": "AutoModelForSeq2SeqLM",
+}
+
+
+def snippet(plan: Plan, inventory: Inventory) -> str:
+    """Return a script that loads the model, adds the plan's adapter and prints its size.
+
+    Every text that comes from outside stands in the script as a Python literal.
+    """
+    arguments = "".join(
+        f"    {name}={plain_json(value)!r},\n"
+        for name, value in plan.adapter_config.items()
+        if name not in _NO_ARGUMENTS and value and _DEFAULTS.get(name) != value
+    )
+    return (
+        "from peft import LoraConfig, get_peft_model\n"
+        f"{_load(plan.model, remote=_needs_remote_code(inventory))}"
+        "config = LoraConfig(\n"
+        f"{arguments}"
+        ")\n"
+        "model = get_peft_model(model, config)\n"
+        "model.print_trainable_parameters()"
+        f"  # trainable params: {plan.trainable_params:,}\n"
+    )
+
+
+def _load(model: ModelInfo, *, remote: bool) -> str:
+    if model.is_default_config:
+        return (
+            f"from transformers import AutoConfig, {model.cls}\n\n"
+            f"model = {model.cls}(AutoConfig.for_model({model.model_type!r}))\n"
+        )
+    name = _AUTO_CLASSES.get(model.task_type, "AutoModel") if remote else model.cls
+    where = [repr(model.base_model or model.reference)]
+    where += [f"revision={model.revision!r}"] if model.revision else []
+    where += ["trust_remote_code=True"] if remote else []
+    return (
+        f"from transformers import {name}\n\nmodel = {name}.from_pretrained({', '.join(where)})\n"
+    )
+
+
+def _needs_remote_code(inventory: Inventory) -> bool:
+    return not inventory.model.cls.isidentifier() or any(
+        "remote_code" in module.hazards for module in inventory.modules
+    )
