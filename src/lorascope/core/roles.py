@@ -51,9 +51,14 @@ class Role(StrEnum):
     ATTENTION_Q_B = "attention.q_b"
     ATTENTION_KV_A = "attention.kv_a"
     ATTENTION_KV_B = "attention.kv_b"
+    ATTENTION_O_A = "attention.o_a"
+    """First step of a low-rank output projection (DeepSeek-V4); `o_b` closes the block."""
+    ATTENTION_O_B = "attention.o_b"
     ATTENTION_GATE = "attention.gate"
     ATTENTION_POSITION = "attention.position"
     ATTENTION_INDEXER = "attention.indexer"
+    ATTENTION_QKVO = "attention.qkvo"
+    """A whole `nn.MultiheadAttention`: PEFT adapts its fused input and its output together."""
     ATTENTION_OTHER = "attention.other"
     """Inside an attention block, and none of the above (a sampling offset, a mixing matrix)."""
 
@@ -79,6 +84,7 @@ class Role(StrEnum):
     SSM_OUT = "ssm.out"
     SSM_X = "ssm.x"
     SSM_DT = "ssm.dt"
+    SSM_GATE = "ssm.gate"
     SSM_CONV = "ssm.conv"
     SSM_OTHER = "ssm.other"
 
@@ -89,6 +95,8 @@ class Role(StrEnum):
     LINEAR_ATTENTION_QKV = "linear_attention.qkv"
     LINEAR_ATTENTION_GATE = "linear_attention.gate"
     LINEAR_ATTENTION_DECAY = "linear_attention.decay"
+    LINEAR_ATTENTION_BETA = "linear_attention.beta"
+    """How strongly the delta rule writes a new value."""
     LINEAR_ATTENTION_CONV = "linear_attention.conv"
     LINEAR_ATTENTION_OTHER = "linear_attention.other"
 

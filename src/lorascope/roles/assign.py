@@ -1,0 +1,149 @@
+"""Give every module of an inventory its role, layer, tower and hazards, each by a named rule."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from lorascope.core.roles import Evidence, Kind, Role, Tower
+from lorascope.roles.blocks import BLOCK_GROUPS, block_path, layer_numbers
+from lorascope.roles.context import shipped_context
+from lorascope.roles.hazards import hazards_of, tied_paths
+from lorascope.roles.matcher import Matcher
+from lorascope.roles.tables import shipped_rules
+from lorascope.roles.towers import (
+    below,
+    body_tower,
+    encoder_and_decoder,
+    main_towers,
+    named_tower,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lorascope.core.inventory import Inventory, Module
+    from lorascope.roles.rule import Rule
+
+_ATTENTION_GROUPS = frozenset({"attention", "linear_attention"})
+
+
+def assign(inventory: Inventory) -> Inventory:
+    """Return the inventory with role, evidence, rule, layer, tower and hazards of each module.
+
+    Pure: nothing is built or run. A module that no row speaks of keeps the role `unknown`. A tower
+    that the config's structure gave is kept; the names decide the others.
+    """
+    rules = _rules(inventory)
+    named = tuple(_with_rule(module, rules.get(module.path)) for module in inventory.modules)
+    blocks = _blocks(named)
+    placed = _with_towers(named, blocks, inventory.model.model_type or "")
+    numbers = _layers(placed, blocks)
+    tied = tied_paths(inventory.modules)
+    parents = {module.path: module.kind for module in inventory.modules}
+    modules = tuple(
+        replace(
+            module,
+            layer=numbers.get(blocks.get(module.path, "")),
+            cross_attention=_is_cross_attention(module),
+            hazards=hazards_of(module, rules.get(module.path), tied, parents),
+        )
+        for module in placed
+    )
+    towers = main_towers(m for m in modules if m.layer is not None and m.role.group in BLOCK_GROUPS)
+    return replace(inventory, model=replace(inventory.model, main_towers=towers), modules=modules)
+
+
+@cache
+def shipped_matcher() -> Matcher:
+    """Return the matcher over the tables that come with lorascope."""
+    return Matcher(shipped_rules())
+
+
+def _rules(inventory: Inventory) -> dict[str, Rule]:
+    matcher = shipped_matcher()
+    model_type = inventory.model.model_type or ""
+    classes = {module.path: module.cls for module in inventory.modules}
+    found: dict[str, Rule] = {}
+    for module in inventory.modules:
+        if module.kind is Kind.CONTAINER:
+            continue
+        rule = matcher.find(module, classes.get(module.path.rpartition(".")[0], ""), model_type)
+        if rule is not None:
+            found[module.path] = rule
+    return found
+
+
+def _with_rule(module: Module, rule: Rule | None) -> Module:
+    if rule is None:
+        return replace(module, role=Role.UNKNOWN, evidence=Evidence.UNKNOWN, rule=None)
+    return replace(module, role=rule.role, evidence=Evidence.NAMED, rule=rule.name)
+
+
+def _blocks(modules: tuple[Module, ...]) -> dict[str, str]:
+    """Path of a module → path of the block it lies in (or is)."""
+    stages = shipped_context().stages
+    candidates = {module.path: block_path(module.path, stages) for module in modules}
+    blocks = {
+        block
+        for module in modules
+        if module.role.group in BLOCK_GROUPS and (block := candidates[module.path]) is not None
+    }
+    return {
+        module.path: block
+        for module in modules
+        if (block := module.path if module.path in blocks else candidates[module.path]) in blocks
+    }
+
+
+def _with_towers(
+    modules: tuple[Module, ...], blocks: Mapping[str, str], model_type: str
+) -> tuple[Module, ...]:
+    context = shipped_context()
+    placed = {
+        module.path: tower
+        for module in modules
+        if (tower := _own_tower(module, named_tower(module.path, module.role, context))) is not None
+    }
+    loose = tuple(module for module in modules if module.path not in placed)
+    roots = encoder_and_decoder(
+        dict.fromkeys(blocks[module.path] for module in loose if module.path in blocks)
+    )
+    body = (
+        Tower.TEXT
+        if any(module.tower is not Tower.TEXT for module in modules)
+        else body_tower(loose, model_type, context)
+    )
+    return tuple(
+        replace(
+            module,
+            tower=placed.get(module.path) or below(module.path, roots) or body,
+        )
+        for module in modules
+    )
+
+
+def _own_tower(module: Module, named: Tower | None) -> Tower | None:
+    if module.role is Role.PROJECTOR:
+        return Tower.PROJECTOR
+    return named if module.tower is Tower.TEXT else module.tower
+
+
+def _layers(modules: tuple[Module, ...], blocks: Mapping[str, str]) -> dict[str, int]:
+    of_tower: dict[Tower, dict[str, None]] = defaultdict(dict)
+    for module in modules:
+        block = blocks.get(module.path)
+        if block is not None:
+            of_tower[module.tower].setdefault(block)
+    numbers: dict[str, int] = {}
+    for tower_blocks in of_tower.values():
+        numbers.update(layer_numbers(tower_blocks))
+    return numbers
+
+
+def _is_cross_attention(module: Module) -> bool:
+    if module.role.group not in _ATTENTION_GROUPS:
+        return False
+    return not shipped_context().cross_attention_parts.isdisjoint(module.path.split("."))

@@ -1,0 +1,47 @@
+"""What can go wrong when a module is adapted, as far as names and classes tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lorascope.core.roles import Kind, Role, Tower
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from lorascope.core.inventory import Module
+    from lorascope.roles.rule import Rule
+
+_ROUTERS = frozenset({Role.MOE_ROUTER, Role.MOE_SHARED_ROUTER})
+_SENSES = frozenset({Tower.VISION, Tower.AUDIO})
+
+
+def tied_paths(modules: Iterable[Module]) -> frozenset[str]:
+    """Paths of all modules that share a weight with another one, whichever came first."""
+    pairs = ((module.path, module.tied_to) for module in modules)
+    return frozenset(path for pair in pairs if pair[1] is not None for path in pair if path)
+
+
+def hazards_of(
+    module: Module, rule: Rule | None, tied: frozenset[str], kinds: Mapping[str, Kind]
+) -> tuple[str, ...]:
+    """Codes of all hazards of `module`, those it already has first.
+
+    Args:
+        module: With role and tower.
+        rule: The row that gave its role; its own hazards count.
+        tied: Paths of the modules that share a weight.
+        kinds: Path → kind of every module.
+    """
+    if module.kind is Kind.CONTAINER:
+        return module.hazards
+    codes = [*module.hazards, *(rule.hazards if rule is not None else ())]
+    if kinds.get(module.path.rpartition(".")[0]) is Kind.MULTIHEAD_ATTENTION:
+        codes.append("forward_never_called")
+    if module.role in _ROUTERS:
+        codes.append("router")
+    if module.path in tied:
+        codes.append("tied")
+    if module.tower in _SENSES:
+        codes.append("vision_tower")
+    return tuple(dict.fromkeys(codes))
