@@ -22,6 +22,8 @@ class GgufConfig(NamedTuple):
     """None if the architecture has no table here; the inventory then comes from the tensors."""
     model_type: str | None
     notes: tuple[str, ...]
+    architecture: str
+    """The file's `general.architecture`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ def config_of_gguf(header: GgufHeader, where: str) -> GgufConfig:
             None,
             None,
             (f"The GGUF architecture {name} has no known class: names are the file's own.",),
+            name,
         )
     config = {
         field_name: value
@@ -146,11 +149,11 @@ def config_of_gguf(header: GgufHeader, where: str) -> GgufConfig:
     }
     if any(isinstance(value, list) for value in config.values()):
         note = f"This {name} model's layers differ in size: names are the GGUF file's own."
-        return GgufConfig(None, None, (note,))
+        return GgufConfig(None, None, (note,), name)
     config |= {**architecture.defaults, **_from_tensors(header, architecture)}
     model_type = _refined(architecture.model_type, name, header, config)
     note = "The config was derived from GGUF metadata."
-    return GgufConfig({"model_type": model_type, **config}, model_type, (note,))
+    return GgufConfig({"model_type": model_type, **config}, model_type, (note,), name)
 
 
 def _same_in_all_layers(value: object) -> object:

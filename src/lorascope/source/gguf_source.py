@@ -28,5 +28,6 @@ def gguf_source(reference: str, path: Path) -> ModelSource:
         derived.model_type,
         directory=path.parent,
         notes=derived.notes,
+        gguf_architecture=derived.architecture,
         tensor_reader=lambda: header.tensors,
     )

@@ -38,6 +38,8 @@ class ModelSource:
     """True if only a model type was given, so that all sizes are its class's defaults."""
     notes: tuple[str, ...] = ()
     """What a reader must know about how the reference was read, each one sentence."""
+    gguf_architecture: str | None = None
+    """GGUF's `general.architecture`; None for anything but a GGUF file."""
     tensor_reader: TensorReader | None = field(default=None, repr=False, compare=False)
     """How to read the checkpoint's headers; None if no checkpoint is at hand."""
 
