@@ -17,8 +17,10 @@ from lorascope.roles.towers import (
     below,
     body_tower,
     encoder_and_decoder,
+    lone_tower,
     main_towers,
     named_tower,
+    sense_tower,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
     from lorascope.core.inventory import Inventory, Module
     from lorascope.roles.rule import Rule
+
+_CONVOLUTION_GROUPS = frozenset({"conv"})
+"""What makes a block in a model that has neither attention nor a feed-forward."""
 
 _ATTENTION_GROUPS = frozenset({"attention", "linear_attention"})
 
@@ -39,21 +44,22 @@ def assign(inventory: Inventory) -> Inventory:
     rules = _rules(inventory)
     named = tuple(_with_rule(module, rules.get(module.path)) for module in inventory.modules)
     blocks = _blocks(named)
-    placed = _with_towers(named, blocks, inventory.model.model_type or "")
-    numbers = _layers(placed, blocks)
+    towers = _towers(named, blocks, inventory.model.model_type or "")
+    numbers = _layers(towers, blocks)
     tied = tied_paths(inventory.modules)
     parents = {module.path: module.kind for module in inventory.modules}
     modules = tuple(
         replace(
             module,
             layer=numbers.get(blocks.get(module.path, "")),
+            tower=towers[module.path],
             cross_attention=_is_cross_attention(module),
-            hazards=hazards_of(module, rules.get(module.path), tied, parents),
+            hazards=hazards_of(module, towers[module.path], rules.get(module.path), tied, parents),
         )
-        for module in placed
+        for module in named
     )
-    towers = main_towers(m for m in modules if m.layer is not None and m.role.group in BLOCK_GROUPS)
-    return replace(inventory, model=replace(inventory.model, main_towers=towers), modules=modules)
+    main = main_towers(m for m in modules if m.layer is not None and m.kind.adaptable)
+    return replace(inventory, model=replace(inventory.model, main_towers=main), modules=modules)
 
 
 @cache
@@ -78,6 +84,8 @@ def _rules(inventory: Inventory) -> dict[str, Rule]:
 
 def _with_rule(module: Module, rule: Rule | None) -> Module:
     if rule is None:
+        if module.role is Role.UNKNOWN and module.evidence is Evidence.UNKNOWN:
+            return module
         return replace(module, role=Role.UNKNOWN, evidence=Evidence.UNKNOWN, rule=None)
     return replace(module, role=rule.role, evidence=Evidence.NAMED, rule=rule.name)
 
@@ -86,11 +94,13 @@ def _blocks(modules: tuple[Module, ...]) -> dict[str, str]:
     """Path of a module → path of the block it lies in (or is)."""
     stages = shipped_context().stages
     candidates = {module.path: block_path(module.path, stages) for module in modules}
-    blocks = {
-        block
-        for module in modules
-        if module.role.group in BLOCK_GROUPS and (block := candidates[module.path]) is not None
-    }
+    blocks: set[str] = set()
+    for groups in (BLOCK_GROUPS, _CONVOLUTION_GROUPS):
+        blocks = blocks or {
+            block
+            for module in modules
+            if module.role.group in groups and (block := candidates[module.path]) is not None
+        }
     return {
         module.path: block
         for module in modules
@@ -98,9 +108,10 @@ def _blocks(modules: tuple[Module, ...]) -> dict[str, str]:
     }
 
 
-def _with_towers(
+def _towers(
     modules: tuple[Module, ...], blocks: Mapping[str, str], model_type: str
-) -> tuple[Module, ...]:
+) -> dict[str, Tower]:
+    """Path of a module → its tower: by config, by name, by place, and the body for the rest."""
     context = shipped_context()
     placed = {
         module.path: tower
@@ -111,18 +122,15 @@ def _with_towers(
     roots = encoder_and_decoder(
         dict.fromkeys(blocks[module.path] for module in loose if module.path in blocks)
     )
-    body = (
-        Tower.TEXT
-        if any(module.tower is not Tower.TEXT for module in modules)
-        else body_tower(loose, model_type, context)
+    placed.update(
+        (module.path, tower) for module in loose if (tower := below(module.path, roots)) is not None
     )
-    return tuple(
-        replace(
-            module,
-            tower=placed.get(module.path) or below(module.path, roots) or body,
-        )
-        for module in modules
-    )
+    rest = tuple(module for module in loose if module.path not in placed)
+    body = body_tower(rest, modules, model_type, context)
+    sense = sense_tower(modules, model_type, context)
+    towers = {module.path: placed.get(module.path, body) for module in modules}
+    lone = lone_tower(set(towers.values()), sense)
+    return {path: lone.get(tower, tower) for path, tower in towers.items()}
 
 
 def _own_tower(module: Module, named: Tower | None) -> Tower | None:
@@ -131,12 +139,13 @@ def _own_tower(module: Module, named: Tower | None) -> Tower | None:
     return named if module.tower is Tower.TEXT else module.tower
 
 
-def _layers(modules: tuple[Module, ...], blocks: Mapping[str, str]) -> dict[str, int]:
+def _layers(towers: Mapping[str, Tower], blocks: Mapping[str, str]) -> dict[str, int]:
+    """Path of a block → its index inside its tower."""
     of_tower: dict[Tower, dict[str, None]] = defaultdict(dict)
-    for module in modules:
-        block = blocks.get(module.path)
+    for path, tower in towers.items():
+        block = blocks.get(path)
         if block is not None:
-            of_tower[module.tower].setdefault(block)
+            of_tower[tower].setdefault(block)
     numbers: dict[str, int] = {}
     for tower_blocks in of_tower.values():
         numbers.update(layer_numbers(tower_blocks))
@@ -144,6 +153,6 @@ def _layers(modules: tuple[Module, ...], blocks: Mapping[str, str]) -> dict[str,
 
 
 def _is_cross_attention(module: Module) -> bool:
-    if module.role.group not in _ATTENTION_GROUPS:
+    if module.kind is Kind.CONTAINER or module.role.group not in _ATTENTION_GROUPS:
         return False
     return not shipped_context().cross_attention_parts.isdisjoint(module.path.split("."))

@@ -23,12 +23,13 @@ def tied_paths(modules: Iterable[Module]) -> frozenset[str]:
 
 
 def hazards_of(
-    module: Module, rule: Rule | None, tied: frozenset[str], kinds: Mapping[str, Kind]
+    module: Module, tower: Tower, rule: Rule | None, tied: frozenset[str], kinds: Mapping[str, Kind]
 ) -> tuple[str, ...]:
     """Codes of all hazards of `module`, those it already has first.
 
     Args:
-        module: With role and tower.
+        module: With its role.
+        tower: Its tower.
         rule: The row that gave its role; its own hazards count.
         tied: Paths of the modules that share a weight.
         kinds: Path → kind of every module.
@@ -42,6 +43,6 @@ def hazards_of(
         codes.append("router")
     if module.path in tied:
         codes.append("tied")
-    if module.tower in _SENSES:
+    if tower in _SENSES:
         codes.append("vision_tower")
     return tuple(dict.fromkeys(codes))

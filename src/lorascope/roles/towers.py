@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lorascope.core.roles import Kind, Role, Tower
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from lorascope.core.inventory import Module
     from lorascope.roles.context import Context
@@ -63,27 +63,51 @@ def below(path: str, roots: Mapping[str, Tower]) -> Tower | None:
     return None
 
 
-def body_tower(modules: Iterable[Module], model_type: str, context: Context) -> Tower:
-    """Return the tower of whatever has no other: text, unless the model embeds no tokens.
+def body_tower(
+    loose: Iterable[Module], modules: Iterable[Module], model_type: str, context: Context
+) -> Tower:
+    """Return the tower of whatever has no other: text, unless the model embeds no tokens there.
 
     Args:
-        modules: The modules that belong to no tower by config, name or encoder and decoder.
+        loose: The modules that belong to no tower by config, name or encoder and decoder.
+        modules: All modules of the model.
         model_type: Model type of the whole model; empty if it is not known.
         context: The rows that name audio models.
     """
-    listed = tuple(modules)
-    if any(module.role is Role.EMBEDDING_TOKEN for module in listed):
+    if any(module.role is Role.EMBEDDING_TOKEN for module in loose):
         return Tower.TEXT
+    return sense_tower(modules, model_type, context) or Tower.TEXT
+
+
+def sense_tower(modules: Iterable[Module], model_type: str, context: Context) -> Tower | None:
+    """Return audio or vision for a model that listens or looks, or None if nothing says so."""
     for pattern, tower in context.body_towers:
         if pattern.match(model_type):
             return tower
-    return Tower.VISION if any(map(_is_for_images, listed)) else Tower.TEXT
+    return Tower.VISION if any(map(_is_for_images, modules)) else None
 
 
 def _is_for_images(module: Module) -> bool:
     if module.role is Role.EMBEDDING_PATCH:
         return True
     return module.kind is Kind.CONVOLUTION and len(module.kernel or ()) >= _IMAGE_DIMENSIONS
+
+
+def lone_tower(present: Collection[Tower], sense: Tower | None) -> Mapping[Tower, Tower]:
+    """Say what an encoder without a decoder is, and a decoder without an encoder.
+
+    A lone encoder is the part that listens or looks, if the model does so and another part reads
+    text; a lone decoder is the language model of a composite.
+
+    Args:
+        present: All towers of the model.
+        sense: What the model does beside text: audio, vision or None.
+    """
+    if Tower.ENCODER in present and Tower.DECODER not in present:
+        return {Tower.ENCODER: sense if sense is Tower.AUDIO else Tower.TEXT}
+    if Tower.DECODER in present and Tower.ENCODER not in present:
+        return {Tower.DECODER: Tower.TEXT}
+    return {}
 
 
 def main_towers(modules: Iterable[Module]) -> tuple[Tower, ...]:
