@@ -212,7 +212,7 @@ def _request(options: argparse.Namespace) -> PlanRequest:
 
 def _compare(inventory: Inventory, request: PlanRequest, options: argparse.Namespace) -> int:
     from lorascope.cli import output
-    from lorascope.plan import compare
+    from lorascope.plan import PEFT_DEFAULT, compare
 
     plans = compare(inventory, request)
     if options.json:
@@ -222,5 +222,5 @@ def _compare(inventory: Inventory, request: PlanRequest, options: argparse.Names
     else:
         from lorascope.report.compare_text import compare_text
 
-        output.show(compare_text(plans, inventory, output.text_width(options.width)))
+        output.show(compare_text(plans, inventory, output.text_width(options.width), PEFT_DEFAULT))
     return 0

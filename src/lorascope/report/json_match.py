@@ -13,6 +13,8 @@ from lorascope.report.json_plan import plain_json
 
 MOST_EXAMPLES = 5
 """Paths listed for one entry as examples."""
+_OWN_FIELDS = frozenset({"unmodelled"})
+"""Fields of `LoraSpec` that PEFT does not have."""
 
 
 def match_json(match: Match, model: ModelInfo) -> dict[str, Any]:
@@ -41,7 +43,11 @@ def match_json(match: Match, model: ModelInfo) -> dict[str, Any]:
 
 def spec_json(spec: LoraSpec) -> dict[str, Any]:
     """Return a specification under PEFT's own field names."""
-    return {field.name: plain_json(getattr(spec, field.name)) for field in fields(spec)}
+    return {
+        field.name: plain_json(getattr(spec, field.name))
+        for field in fields(spec)
+        if field.name not in _OWN_FIELDS
+    }
 
 
 def _entry(entry: EntryMatch) -> dict[str, Any]:

@@ -58,12 +58,13 @@ def snippet(plan: Plan, inventory: Inventory) -> str:
 
 
 def _load(model: ModelInfo, *, remote: bool) -> str:
-    if model.is_default_config:
-        return (
-            f"from transformers import AutoConfig, {model.cls}\n\n"
-            f"model = {model.cls}(AutoConfig.for_model({model.model_type!r}))\n"
-        )
     name = _AUTO_CLASSES.get(model.task_type, "AutoModel") if remote else model.cls
+    if model.is_default_config:
+        make = f"{name}.from_config" if remote else name
+        return (
+            f"from transformers import AutoConfig, {name}\n\n"
+            f"model = {make}(AutoConfig.for_model({model.model_type!r}))\n"
+        )
     where = [repr(model.base_model or model.reference)]
     where += [f"revision={model.revision!r}"] if model.revision else []
     where += ["trust_remote_code=True"] if remote else []

@@ -1,0 +1,1 @@
+"""Being here, this file puts `tests/` on the path, so that tests can import `builders`."""
