@@ -38,6 +38,9 @@ class LoraSpec:
     trainable_token_indices: tuple[int, ...] | Mapping[str, tuple[int, ...]] | None = None
     ensure_weight_tying: bool = False
     layer_replication: tuple[tuple[int, int], ...] | None = None
+    unmodelled: tuple[str, ...] = ()
+    """Other fields that are set and change what PEFT builds; see `VARIANT_FIELDS`. No field of
+    PEFT's."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], where: str = "adapter_config") -> LoraSpec:
@@ -49,9 +52,28 @@ class LoraSpec:
         known: dict[str, Any] = {}
         for spec_field in fields(cls):
             name = spec_field.name
-            if name in values:
+            if name in values and name in _EXPECTED:
                 known[name] = _checked(name, values[name], where)
-        return cls(**known)
+        return cls(**known, unmodelled=_unmodelled(values))
+
+
+VARIANT_FIELDS = (
+    "alora_invocation_tokens",
+    "arrow_config",
+    "kasa_config",
+    "megatron_config",
+    "monteclora_config",
+    "use_bdlora",
+    "use_qalora",
+    "velora_config",
+)
+"""Fields of `LoraConfig` (peft 0.21.2) that make another adapter than plain LoRA or DoRA."""
+
+
+def _unmodelled(values: Mapping[str, Any]) -> tuple[str, ...]:
+    peft_type = str(values.get("peft_type") or "LORA").rpartition(".")[2]
+    other_method = () if peft_type == "LORA" else (f"peft_type={peft_type}",)
+    return (*other_method, *(name for name in VARIANT_FIELDS if values.get(name)))
 
 
 def _checked(name: str, value: object, where: str) -> object:
