@@ -38,7 +38,7 @@ def test_index_sets() -> None:
     assert index_set([0, 1, 2, 4, 8]) == "0-2,4,8"
     assert index_set(range(3, 48, 4)) == "3,7,…,47"
     assert index_set(i for i in range(48) if i % 4 != 3) == "0-2,4-6,…,44-46"
-    assert index_set([0, 2, 4]) == "0,2,4", "three evenly spaced are as short in full"
+    assert index_set([4, 12, 20, 28]) == "4,12,20,28", "four evenly spaced are as short in full"
 
 
 def test_a_leading_zero_is_part_of_the_name() -> None:

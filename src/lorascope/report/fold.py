@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-_LEAST_REPEATS = 4
+_LEAST_REPEATS = 5
 """How many evenly spaced runs of indices are written `first,second,…,last`."""
 
 

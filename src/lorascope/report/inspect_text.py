@@ -32,9 +32,11 @@ _COLUMNS = (
     Column("parameters", right=True),
     Column("share", right=True, style="dim"),
     Column("LoRA/r", right=True),
+    Column("class", style="dim", label=False),
 )
 _NAME = 2
 _MARKS = {Evidence.OBSERVED: "✓", Evidence.NAMED: "·", Evidence.UNKNOWN: "?"}
+_USUAL_CLASSES = frozenset({"Linear", "Parameter"})
 _MOST_PATTERNS = 3
 """Patterns quoted for one hazard before the rest is only counted."""
 
@@ -81,18 +83,26 @@ def _section_rows(
             yield _sum_row(f"all of {GROUPS[group.group]}", group, total)
     if titled and len(section.groups) > 1:
         yield Heading("")
-        yield _sum_row(f"all of the {section.tower} tower", section, total)
+        yield _sum_row(f"all of the {_tower_name(section.tower, inventory)}", section, total)
 
 
 def _tower_title(tower: Tower, inventory: Inventory) -> str:
-    title = f"{tower} tower" if tower is not Tower.PROJECTOR else "projector between the towers"
+    name = _tower_name(tower, inventory)
     if tower in inventory.model.main_towers:
-        return title
-    return f"{title} (presets leave it out unless --tower {tower} asks for it)"
+        return name
+    return f"{name} (presets leave it out unless --tower {tower} asks for it)"
+
+
+def _tower_name(tower: Tower, inventory: Inventory) -> str:
+    if tower is Tower.PROJECTOR:
+        return "projector between the towers"
+    if tower is Tower.TEXT and tower not in inventory.model.main_towers:
+        return "part outside the towers"
+    return f"{tower} tower"
 
 
 def _is_hazardous(module: Module) -> bool:
-    # These two are told by the row's place and by its "=".
+    # These two are told by the row's section and by its "=".
     return bool(set(module.hazards) - {"tied", "vision_tower"})
 
 
@@ -110,20 +120,21 @@ def _row(row: FoldedRow, total: int) -> Row:
             exact(row.params),
             percent(row.params, total),
             exact(row.lora_params_per_rank) if module.kind.adaptable else "–",
+            "" if module.cls in _USUAL_CLASSES else module.cls,
         )
     )
 
 
 def shape_text(module: Module) -> str:
-    """Write a module's shape as in → out, with what else its class has; its class if unusual."""
+    """Write a module's shape as in → out, with its experts or its kernel; nothing if unknown."""
     if module.in_features is None or module.out_features is None:
-        return module.cls
+        return ""
     text = f"{module.in_features} → {module.out_features}"
     if module.experts is not None:
         return f"{text} × {module.experts}"
     if module.kernel is not None:
-        text += f", kernel {'×'.join(map(str, module.kernel))}"
-    return text if module.cls == "Linear" else f"{text}  {module.cls}"
+        return f"{text}, kernel {'×'.join(map(str, module.kernel))}"
+    return text
 
 
 def _sum_row(words: str, sums: RowGroup | RowSection, total: int) -> Row:
@@ -136,6 +147,7 @@ def _sum_row(words: str, sums: RowGroup | RowSection, total: int) -> Row:
         exact(sums.params),
         percent(sums.params, total),
         exact(sums.lora_params_per_rank),
+        "",
     )
     return Row(cells, "dim")
 
@@ -155,15 +167,15 @@ def _closing_rows(
     if containers and not any(m.kind is Kind.CONTAINER for m in shown):
         yield _plain_row("norms and others that no adapter fits", containers, total)
     lora = sum(section.lora_params_per_rank for section in found)
-    total_row = ("", "", "total", "", "", exact(total), percent(total, total), exact(lora))
-    yield Row(total_row, "bold")
+    numbers = (exact(total), percent(total, total), exact(lora))
+    yield Row(("", "", "total", "", "", *numbers, ""), "bold")
     missing = total - listed - hidden - containers
     if missing and not any(m.kind is Kind.CONTAINER for m in shown):
         yield Heading(f"{counted(missing, 'parameter')} of the total are in no module", "yellow")
 
 
 def _plain_row(words: str, params: int, total: int) -> Row:
-    return Row(("", "", words, "", "", exact(params), percent(params, total), ""), "dim")
+    return Row(("", "", words, "", "", exact(params), percent(params, total), "", ""), "dim")
 
 
 def _legend(shown: Sequence[Module], width: int) -> list[Text]:
@@ -188,7 +200,8 @@ def _hazards(shown: Iterable[Module], width: int) -> list[Text]:
     by_code: dict[str, list[str]] = {}
     for module in shown:
         for code in module.hazards:
-            by_code.setdefault(code, []).append(module.path)
+            if code != "vision_tower":  # which the row's section tells
+                by_code.setdefault(code, []).append(module.path)
     if not by_code:
         return []
     lines = [line(""), heading("Hazards")]

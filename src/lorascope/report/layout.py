@@ -120,9 +120,10 @@ def table(
         for row in rows
     ]
     widths = _natural_widths(columns, cleaned)
-    if _line_width(widths) <= width:
+    if _widest(cleaned, widths) <= width:
         return _in_one_line(columns, cleaned, widths, width)
-    if len(_INDENT) + _line_width(widths[name_column + 1 :]) <= width:
+    tail = slice(name_column + 1, None)
+    if len(_INDENT) + _widest(cleaned, widths, tail) <= width:
         return _in_two_lines(columns, cleaned, widths, width, name_column)
     return _labelled(columns, cleaned, widths, width, name_column)
 
@@ -133,6 +134,16 @@ def _natural_widths(columns: Sequence[Column], rows: Sequence[Row | Heading]) ->
         if isinstance(row, Row):
             widths = [max(w, cell_len(c)) for w, c in zip(widths, row.cells, strict=True)]
     return widths
+
+
+def _widest(rows: Sequence[Row | Heading], widths: Sequence[int], part: slice = slice(None)) -> int:
+    """Return the length of the longest line, columns lined up and empty ends left away."""
+    used = (
+        max((n for n, cell in enumerate(row.cells[part], 1) if cell), default=0)
+        for row in rows
+        if isinstance(row, Row)
+    )
+    return max((_line_width(widths[part][:count]) for count in used), default=0)
 
 
 def _line_width(widths: Sequence[int]) -> int:
