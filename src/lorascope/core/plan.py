@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,4 +89,5 @@ class Plan:
                 "plan.to_peft() needs PEFT, which is not installed.",
                 "Install it with: pip install 'lorascope[torch]'",
             ) from error
-        return LoraConfig.from_peft_type(**dict(self.adapter_config))
+        # PEFT keeps and extends the lists it is given; the plan's own stay as they are.
+        return LoraConfig.from_peft_type(**deepcopy(dict(self.adapter_config)))

@@ -1,0 +1,161 @@
+"""The words people use for roles (`q`, `gate`, …), and which roles of a real model they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lorascope.core.errors import PlanError
+from lorascope.core.inventory import Module
+from lorascope.core.roles import Role, Tower
+
+WORDS: Mapping[str, frozenset[Role]] = {
+    "q": frozenset(
+        {
+            Role.ATTENTION_Q,
+            Role.ATTENTION_Q_A,
+            Role.ATTENTION_Q_B,
+            Role.ATTENTION_QK,
+            Role.ATTENTION_QKV,
+            Role.ATTENTION_QKVO,
+            Role.LINEAR_ATTENTION_Q,
+            Role.LINEAR_ATTENTION_QKV,
+        }
+    ),
+    "k": frozenset(
+        {
+            Role.ATTENTION_K,
+            Role.ATTENTION_KV_A,
+            Role.ATTENTION_KV_B,
+            Role.ATTENTION_KV,
+            Role.ATTENTION_QK,
+            Role.ATTENTION_QKV,
+            Role.ATTENTION_QKVO,
+            Role.LINEAR_ATTENTION_K,
+            Role.LINEAR_ATTENTION_QKV,
+        }
+    ),
+    "v": frozenset(
+        {
+            Role.ATTENTION_V,
+            Role.ATTENTION_KV_A,
+            Role.ATTENTION_KV_B,
+            Role.ATTENTION_KV,
+            Role.ATTENTION_QKV,
+            Role.ATTENTION_QKVO,
+            Role.LINEAR_ATTENTION_V,
+            Role.LINEAR_ATTENTION_QKV,
+        }
+    ),
+    "o": frozenset(
+        {
+            Role.ATTENTION_O,
+            Role.ATTENTION_O_A,
+            Role.ATTENTION_O_B,
+            Role.ATTENTION_QKVO,
+            Role.LINEAR_ATTENTION_O,
+        }
+    ),
+    "gate": frozenset(
+        {
+            Role.FFN_GATE,
+            Role.FFN_GATE_UP,
+            Role.MOE_SHARED_GATE,
+            Role.MOE_SHARED_GATE_UP,
+            Role.MOE_EXPERTS_GATE,
+            Role.MOE_EXPERTS_GATE_UP,
+        }
+    ),
+    "up": frozenset(
+        {
+            Role.FFN_UP,
+            Role.FFN_GATE_UP,
+            Role.MOE_SHARED_UP,
+            Role.MOE_SHARED_GATE_UP,
+            Role.MOE_EXPERTS_UP,
+            Role.MOE_EXPERTS_GATE_UP,
+        }
+    ),
+    "down": frozenset({Role.FFN_DOWN, Role.MOE_SHARED_DOWN, Role.MOE_EXPERTS_DOWN}),
+}
+"""A fused projection counts for each part it holds; both steps of latent attention count for what
+they make; linear attention counts as attention; shared and routed experts count as feed-forward.
+"""
+
+LINEAR = "linear"
+"""The word for every linear of the blocks (see `is_block_linear`)."""
+
+ROUTERS = frozenset({Role.MOE_ROUTER, Role.MOE_SHARED_ROUTER})
+EXPERTS = frozenset(
+    {
+        Role.MOE_EXPERTS_GATE,
+        Role.MOE_EXPERTS_UP,
+        Role.MOE_EXPERTS_GATE_UP,
+        Role.MOE_EXPERTS_DOWN,
+    }
+)
+_OUTSIDE_BLOCKS = frozenset({"embedding", "head", "projector"})
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRank:
+    """One entry of a role list."""
+
+    entry: str
+    """As written, without the rank."""
+    rank: int | None
+    """Its own rank; None for the plan's."""
+
+    def means(self, module: Module) -> bool:
+        """Whether the entry names this module's role."""
+        return means(self.entry, module)
+
+
+def means(word: str, module: Module) -> bool:
+    """Whether a word, a role, or the first parts of one (`moe.experts`) names this module's role.
+
+    A router is meant only by its full role.
+    """
+    role = module.role
+    if word == LINEAR:
+        return is_block_linear(module)
+    if word in WORDS:
+        return role in WORDS[word]
+    return role.value == word or (role.value.startswith(f"{word}.") and role not in ROUTERS)
+
+
+def is_block_linear(module: Module) -> bool:
+    """Whether a module is a linear of a block that trains with the loss: what `all-linear` means.
+
+    A projector has no blocks: its own linears count, once that tower is asked for.
+
+    Routers are left out; so is the indexer of sparse attention, which only chooses tokens, so
+    that no gradient of the loss reaches it.
+    """
+    role = module.role
+    if module.tower is Tower.PROJECTOR:
+        return role is Role.PROJECTOR
+    return (
+        module.layer is not None
+        and role not in ROUTERS
+        and role is not Role.ATTENTION_INDEXER
+        and role.group not in _OUTSIDE_BLOCKS
+    )
+
+
+def parse_role(entry: str) -> RoleRank:
+    """Read `q`, `ffn.gate` or `q=8`.
+
+    Raises:
+        PlanError: No such role, or a rank that is not a whole number above 0.
+    """
+    name, equals, rank = (part.strip() for part in entry.partition("="))
+    if equals and not (rank.isascii() and rank.isdigit() and 0 < int(rank[:9]) == int(rank)):
+        raise PlanError(f"--roles holds {entry!r}; expected a rank above 0 behind the =.")
+    roles = [role.value for role in Role if role is not Role.UNKNOWN]
+    if name not in WORDS and not any(r == name or r.startswith(f"{name}.") for r in roles):
+        raise PlanError(
+            f"--roles holds {name!r}; expected one of {', '.join(WORDS)}, or a role such as"
+            " attention.q, ffn.gate_up, moe.experts or linear_attention.",
+        )
+    return RoleRank(name, int(rank) if equals else None)
