@@ -41,6 +41,7 @@ _COUNTS = (
 )
 """Counts of modules under any other name (full match), with their bounds."""
 _LISTS = re.compile(r".*(layer|block|depth).*")
+_DEEPEST = 100
 _FLAT_EXPERTS = frozenset({"doge"})
 """Types whose experts are rows of one embedding, not modules."""
 _EVEN_HEADS = frozenset(
@@ -71,7 +72,7 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
     Raises:
         ModelConfigError: A size is impossible, or two fields contradict each other.
     """
-    for prefix, level in _levels(config):
+    for prefix, level in _levels(config, where):
         for key, value in level.items():
             _check_field(key, value, f"{where}: {prefix}{key}")
         _check_expert_modules(level, f"{where}: {prefix}")
@@ -79,12 +80,14 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
         _check_layer_types(level, f"{where}: {prefix}")
 
 
-def _levels(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _levels(config: Mapping[str, Any], where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield (dotted prefix, mapping) for the config and all mappings in it. No recursion."""
     waiting: list[tuple[str, Mapping[str, Any]]] = [("", config)]
     while waiting:
         prefix, level = waiting.pop()
         yield prefix, level
+        if prefix.count(".") > _DEEPEST:
+            raise ModelConfigError(f"{where}: {prefix:.80} is nested too deeply for a config.")
         for key, value in level.items():
             if isinstance(value, Mapping):
                 waiting.append((f"{prefix}{key}.", value))

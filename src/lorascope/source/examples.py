@@ -53,8 +53,10 @@ def nearest_names(name: str, more: frozenset[str] = frozenset(), count: int = 4)
     import difflib
 
     by_folded = {each.casefold(): each for each in (*sorted(more), *_stems().values())}
-    near = difflib.get_close_matches(name.casefold()[:100], list(by_folded), n=count, cutoff=0.6)
-    return [by_folded[each] for each in near]
+    folded = name.casefold()[:100]
+    begun = [each for each in by_folded if folded and each.startswith(folded)]
+    close = difflib.get_close_matches(folded, list(by_folded), n=count, cutoff=0.6)
+    return [by_folded[each] for each in dict.fromkeys((*begun[:2], *close))][:count]
 
 
 @cache

@@ -54,8 +54,8 @@ _EXPERTS = {
     "expert_count": "num_experts",
     "expert_used_count": "num_experts_per_tok",
     "expert_feed_forward_length": "moe_intermediate_size",
-    "expert_shared_feed_forward_length": "shared_expert_intermediate_size",
 }
+_SHARED_EXPERT = {"expert_shared_feed_forward_length": "shared_expert_intermediate_size"}
 _LOCAL_EXPERTS = {
     "expert_count": "num_local_experts",
     "expert_used_count": "num_experts_per_tok",
@@ -70,7 +70,7 @@ ARCHITECTURES: Mapping[str, _Architecture] = {
     ),
     "mistral": _Architecture("mistral", {**_COMMON, "rope.dimension_count": "head_dim"}),
     "qwen2": _Architecture("qwen2", _COMMON),
-    "qwen2moe": _Architecture("qwen2_moe", {**_COMMON, **_EXPERTS}),
+    "qwen2moe": _Architecture("qwen2_moe", {**_COMMON, **_EXPERTS, **_SHARED_EXPERT}),
     "qwen3": _Architecture("qwen3", {**_COMMON, **_HEAD_DIM}),
     "qwen3moe": _Architecture("qwen3_moe", {**_COMMON, **_HEAD_DIM, **_EXPERTS}),
     "gpt-oss": _Architecture("gpt_oss", {**_COMMON, **_HEAD_DIM, **_LOCAL_EXPERTS}),
@@ -79,7 +79,15 @@ ARCHITECTURES: Mapping[str, _Architecture] = {
     "gemma3": _Architecture("gemma3_text", {**_COMMON, **_HEAD_DIM}),
     "phi2": _Architecture("phi", _COMMON),
     "phi3": _Architecture("phi3", _COMMON),
-    "falcon": _Architecture("falcon", _COMMON, ties=True),
+    "falcon": _Architecture(
+        "falcon",
+        {
+            **_COMMON,
+            "feed_forward_length": "ffn_hidden_size",
+            "attention.head_count_kv": "num_kv_heads",
+        },
+        ties=True,
+    ),
     "stablelm": _Architecture("stablelm", _COMMON, {"blk.0.attn_q.bias": "use_qkv_bias"}),
     "starcoder2": _Architecture("starcoder2", _COMMON),
     "nemotron": _Architecture("nemotron", _COMMON),
@@ -185,8 +193,8 @@ def _refined(model_type: str, name: str, header: GgufHeader, config: dict[str, A
         for key, field_name in _LOCAL_EXPERTS.items():
             config[field_name] = header.metadata.get(f"llama.{key}")
         return "mixtral"
-    groups = config.get("num_key_value_heads")
+    groups = config.get("num_kv_heads")
     if name == "falcon" and isinstance(groups, int) and groups > 1:
-        config["num_kv_heads"] = groups
-        config["new_decoder_architecture"] = True
+        every_head = groups == config.get("num_attention_heads")
+        config["multi_query" if every_head else "new_decoder_architecture"] = not every_head
     return model_type
