@@ -31,7 +31,7 @@ def printed_sums(text: str) -> tuple[int, int, int, int]:
     """Parameters and LoRA parameters: added up over printed rows, and as the total says."""
     params = lora = 0
     for line in text.splitlines():
-        match = re.search(r"([\d,]+)\s+[<>]?[\d.]+ %(?:\s+([\d,]+|–))?(?:  \w+)?$", line)
+        match = re.search(r"([\d,]+)\s+[<>]?[\d.]+%(?:\s+([\d,]+|–))?(?:  \w+)?$", line)
         if match is None or "all of" in line:
             continue
         numbers = [int((part or "0").replace(",", "").replace("–", "0")) for part in match.groups()]
@@ -92,7 +92,7 @@ def test_layers_fold_into_one_row() -> None:
         "3",
         "8 → 4",
         "96",
-        "4.2 %",
+        "4.2%",
         "36",
     ]
 
@@ -188,7 +188,7 @@ def test_a_hostile_name_reaches_no_terminal() -> None:
 @pytest.mark.parametrize("inventory", MODELS.values(), ids=MODELS)
 def test_text_keeps_to_the_width(inventory: Inventory, width: int) -> None:
     lines = inspect_text(inventory, width)
-    assert max(line.cell_len for line in lines) <= width
+    assert max(line.width for line in lines) <= width
 
 
 @pytest.mark.parametrize("width", [20, 60, 80, 120])

@@ -1,17 +1,17 @@
 import pytest
-from rich.text import Text
 
 from lorascope.report.layout import UNLIMITED, Column, Heading, Row, fields, paragraph, table
+from lorascope.report.lines import Line
 
 COLUMNS = (Column("role"), Column("modules"), Column("count", right=True), Column("share"))
 ROWS = [
     Heading("attention"),
-    Row(("q", "model.layers.{0-31}.self_attn.q_proj", "32", "6.7 %")),
-    Row(("", "all of attention", "128", "16.7 %")),
+    Row(("q", "model.layers.{0-31}.self_attn.q_proj", "32", "6.7%")),
+    Row(("", "all of attention", "128", "16.7%")),
 ]
 
 
-def plain(lines: list[Text]) -> list[str]:
+def plain(lines: list[Line]) -> list[str]:
     return [line.plain for line in lines]
 
 
@@ -19,8 +19,8 @@ def test_a_wide_table_has_one_line_a_row() -> None:
     assert plain(table(COLUMNS, ROWS, 80, name_column=1)) == [
         "role  modules                               count  share",
         "attention",
-        "q     model.layers.{0-31}.self_attn.q_proj     32  6.7 %",
-        "      all of attention                        128  16.7 %",
+        "q     model.layers.{0-31}.self_attn.q_proj     32  6.7%",
+        "      all of attention                        128  16.7%",
     ]
 
 
@@ -29,9 +29,9 @@ def test_a_narrower_one_ends_its_first_line_with_the_name() -> None:
         "    count  share",
         "attention",
         "q     model.layers.{0-31}.self_attn.q_proj",
-        "       32  6.7 %",
+        "       32  6.7%",
         "all of attention",
-        "      128  16.7 %",
+        "      128  16.7%",
     ]
 
 
@@ -41,10 +41,10 @@ def test_the_narrowest_labels_its_items() -> None:
         "q",
         "    model.layers.{0-31}.self_attn.q_proj",
         "    count 32",
-        "    share 6.7 %",
+        "    share 6.7%",
         "all of attention",
         "    count 128",
-        "    share 16.7 %",
+        "    share 16.7%",
     ]
 
 
@@ -60,7 +60,7 @@ def test_control_characters_and_markup_stay_plain() -> None:
     row = Row(("[red]q", "a\x1b[31m\nb", "1", "\u202e"))
     text = table(COLUMNS, [row], 80, name_column=1)[1]
     assert text.plain.split() == ["[red]q", r"a\x1b[31m\nb", "1", r"\u202e"]
-    assert not any("red" in str(span.style) for span in text.spans)
+    assert not any("red" in span.style for span in text.spans)
 
 
 def test_wide_characters_are_counted_as_they_show() -> None:

@@ -18,19 +18,19 @@ def text_of(match: Match, width: int = UNLIMITED) -> str:
 
 def test_each_entry_says_what_it_hits_and_why() -> None:
     text = text_of(match_of(LLAMA))
-    assert "target_modules 'q_proj': 3 modules hit" in text
+    assert "target_modules 'q_proj' hits 3" in text
     assert "Their full names end with it.\n      model.layers.{0-2}.self_attn.q_proj" in text
-    assert "target_modules 'vproj': 0 modules hit\n    No module is called so." in text
+    assert "target_modules 'vproj' hits nothing\n    No module is called so." in text
 
 
 def test_an_entry_that_hits_nothing_stands_out() -> None:
     (line,) = [each for each in match_text(match_of(LLAMA), LLAMA, 200) if "'vproj'" in each.plain]
-    assert "red" in str(line.style)
+    assert "red" in line.spans[0].style
 
 
 def test_adapted_rows_add_up() -> None:
     text = text_of(match_of(LLAMA))
-    table = text[text.index("Adapted (as PEFT 0.21.2") : text.index("  trainable")]
+    table = text[text.index("Adapted, as PEFT 0.21.2") : text.index("  trainable")]
     rows = [re.split(r"\s{2,}", line.strip()) for line in table.splitlines()[2:] if line.strip()]
     *rows, total = rows
     assert [row[0] for row in rows] == ["attention.q", "attention.v"]
@@ -55,9 +55,13 @@ def test_what_peft_makes_of_the_configuration_is_shown_where_it_differs() -> Non
     assert "as PEFT leaves it" not in text_of(replace(found, effective=found.spec))
 
 
+def test_a_configuration_without_targets_says_so() -> None:
+    assert "No targets; PEFT takes its default" in text_of(match_of(LLAMA, entries=()))
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_text_keeps_to_the_width(width: int) -> None:
-    assert max(line.cell_len for line in match_text(match_of(LLAMA), LLAMA, width)) <= width
+    assert max(line.width for line in match_text(match_of(LLAMA), LLAMA, width)) <= width
 
 
 def test_a_hostile_entry_reaches_no_terminal() -> None:

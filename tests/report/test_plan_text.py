@@ -61,11 +61,11 @@ def test_the_scale_of_rslora_divides_by_the_root() -> None:
 
 def test_sums_say_what_is_and_what_is_not_adapted() -> None:
     text = text_of(plan_of(LLAMA, QV))
-    assert "672 parameters, 29.6 % of the model's 2,272" in text
-    assert "12.7 % of the model's weights" in text
+    assert "672 parameters, 29.6% of the model's 2,272" in text
+    assert "12.7% of the model's weights" in text
     assert (
-        "feed-forward 50.7 %, attention 12.7 %, embedding 11.3 %, head 11.3 %,"
-        " norms and others 1.4 %" in text
+        "feed-forward 50.7%, attention 12.7%, embedding 11.3%, head 11.3%,"
+        " norms and others 1.4%" in text
     )
     assert "13.0 MiB (13,648,688 bytes)" in text
 
@@ -114,7 +114,7 @@ def test_sections_without_content_are_left_out() -> None:
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_text_keeps_to_the_width(width: int) -> None:
     lines = plan_text(plan_of(LLAMA, QV), LLAMA, width)
-    assert max(line.cell_len for line in lines) <= width
+    assert max(line.width for line in lines) <= width
 
 
 def test_compare_puts_plans_side_by_side() -> None:
@@ -129,10 +129,20 @@ def test_compare_puts_plans_side_by_side() -> None:
         for line in text.splitlines()
         if line.startswith(("qv", "other", "vod"))
     }
-    assert rows["qv"][1:6] == ["6", "8", "672", "29.6 %", "12.7 %"]
+    assert rows["qv"][1:6] == ["6", "8", "672", "29.6%", "12.7%"]
     assert rows["other"][1:4] == ["6", "8, 4", "768"]
-    assert rows["vod"][1:] == ["–", "see below"]
+    assert rows["qv"][-1] == "attention.q, v"
+    assert rows["other"][-1] == "attention.q; ffn.up"
+    assert rows["vod"][1:] == ["–", "see findings"]
     assert "Findings" in text
+
+
+def test_a_narrow_comparison_puts_the_roles_below() -> None:
+    plans = (plan_of(LLAMA, QV), plan_of(LLAMA, {"ffn.up": 8}, preset="ffn"))
+    lines = [line.plain for line in compare_text(plans, LLAMA, 75)]
+    assert max(map(len, lines)) <= 75
+    assert lines.index("Roles") < lines.index("  qv   attention.q, v")
+    assert any(line.startswith("ffn ") and "576" in line for line in lines)
 
 
 def test_compare_shows_the_advice_of_the_noted_row_only() -> None:

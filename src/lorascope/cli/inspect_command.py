@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     inventory = load(options)
     modules = _narrowed(inventory, options, roles)
     if options.names:
-        from lorascope.report.layout import clean
+        from lorascope.report.lines import clean
 
         named = [m for m in modules if options.all or (m.kind.adaptable and m.alias_of is None)]
         output.write("".join(f"{clean(module.path)}\n" for module in named if module.path))

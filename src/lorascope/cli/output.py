@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 
@@ -11,7 +12,7 @@ TYPE_CHECKING = False  # as `typing` has it, which takes a while to import
 if TYPE_CHECKING:
     from typing import Any
 
-    from rich.text import Text
+    from lorascope.report.lines import Line
 
 _WITHOUT_UNICODE = str.maketrans(
     {"→": "->", "×": "x", "–": "-", "…": "...", "·": "-", "✓": "+", "√": "sqrt ", "≤": "<="}
@@ -31,15 +32,25 @@ def text_width(asked: int | None) -> int:
     return UNLIMITED
 
 
-def show(lines: Iterable[Text]) -> None:
-    """Print styled lines, with colour where the terminal and NO_COLOR, FORCE_COLOR allow it."""
+def show(lines: Iterable[Line]) -> None:
+    """Print lines, with colour where the terminal and NO_COLOR, FORCE_COLOR allow it."""
+    if _is_plain():
+        write("".join(f"{line.plain}\n" for line in lines))
+        return
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False, soft_wrap=True)
     with console.capture() as captured:
-        for each in lines:
-            console.print(each)
+        for line in lines:
+            console.print(Text.assemble(*((span.text, span.style) for span in line.spans)))
     write(captured.get())
+
+
+def _is_plain() -> bool:
+    """Whether rich would print no style either; it takes a while to import."""
+    forced = os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE")
+    return not forced and (sys.stdout is None or not sys.stdout.isatty())
 
 
 def write_json(value: Mapping[str, Any]) -> None:

@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from rich.text import Text
-
 from lorascope.report.json_plan import plain_json
 from lorascope.report.layout import paragraph
+from lorascope.report.lines import Line
 
 _ALWAYS = ("r", "lora_alpha", "lora_dropout", "target_modules")
 _IF_SET = (
@@ -34,11 +33,11 @@ _IF_SET = (
 _DEFAULTS: Mapping[str, Any] = {"bias": "none", "init_lora_weights": True}
 
 
-def adapter_config_text(config: Mapping[str, Any], width: int) -> list[Text]:
+def adapter_config_text(config: Mapping[str, Any], width: int) -> list[Line]:
     """Lay out the fields that are set, as JSON, one field a line where the width allows."""
     shown = [name for name in _ALWAYS if name in config]
     shown += [name for name in _IF_SET if config.get(name) and not _is_default(config, name)]
-    lines: list[Text] = []
+    lines: list[Line] = []
     for name in shown:
         value = json.dumps(plain_json(config[name]))
         lines += paragraph(f'"{name}": {value}', width, indent=2, hanging=6)

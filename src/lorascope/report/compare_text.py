@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.text import Text
-
 from lorascope.core.inventory import Inventory
 from lorascope.core.plan import Plan
-from lorascope.report.layout import Column, Row, bullet, heading, line, table
+from lorascope.report.layout import Column, Row, bullet, fields, fits, heading, table
+from lorascope.report.lines import Line, line
 from lorascope.report.model_header import model_header
 from lorascope.report.numbers import exact, percent, size
 from lorascope.report.plan_text import findings_text
@@ -18,16 +17,16 @@ _COLUMNS = (
     Column("modules", right=True),
     Column("r"),
     Column("trainable", right=True),
-    Column("of model", right=True, label=False, style="dim"),
+    Column("of model", right=True, style="dim"),
     Column("adapted", right=True),
     Column("adapter file", right=True),
-    Column("roles", style="dim"),
 )
+_ROLES = Column("roles", style="dim")
 
 
 def compare_text(
     plans: Sequence[Plan], inventory: Inventory, width: int, noted: str = ""
-) -> list[Text]:
+) -> list[Line]:
     """Lay out plans for one model side by side: parameters, share of the weights, file size.
 
     Args:
@@ -41,7 +40,7 @@ def compare_text(
     lines = [
         *model_header(inventory.model, width),
         line(""),
-        *table(_COLUMNS, [_row(plan) for plan in plans], width),
+        *_side_by_side(plans, width),
         *findings_text(findings, width),
     ]
     if notes:
@@ -51,12 +50,26 @@ def compare_text(
     return lines
 
 
-def _row(plan: Plan) -> Row:
-    if not plan.targets and not plan.trainable_params:
-        return Row((plan.preset, "–", "", "", "", "", "", "see below"))
+def _side_by_side(plans: Sequence[Plan], width: int) -> list[Line]:
+    """Lay the table out with the roles beside the numbers, or below where the width is short."""
+    rows = [_numbers(plan) for plan in plans]
+    columns = (*_COLUMNS, _ROLES)
+    with_roles = [Row((*row.cells, _roles(p))) for row, p in zip(rows, plans, strict=True)]
+    if fits(columns, with_roles, width):
+        return table(columns, with_roles, width)
+    return [
+        *table(_COLUMNS, rows, width),
+        line(""),
+        heading("Roles"),
+        *fields([(plan.preset, _roles(plan)) for plan in plans], width),
+    ]
+
+
+def _numbers(plan: Plan) -> Row:
+    if _is_impossible(plan):
+        return Row((plan.preset, "–", "", "", "", "", ""))
     total = plan.model.total_params
     ranks = sorted({target.rank for target in plan.targets}, reverse=True)
-    roles = dict.fromkeys(str(target.role) for target in plan.targets)
     return Row(
         (
             plan.preset,
@@ -66,6 +79,22 @@ def _row(plan: Plan) -> Row:
             percent(plan.trainable_params, total),
             percent(plan.covered_params, total),
             size(plan.adapter_bytes),
-            ", ".join(roles),
         )
     )
+
+
+def _roles(plan: Plan) -> str:
+    """Write the roles with each group named once: `attention.q, v; ffn.down`."""
+    if _is_impossible(plan):
+        return "see findings"
+    groups: dict[str, list[str]] = {}
+    for target in plan.targets:
+        group, dot, rest = target.role.value.partition(".")
+        kept = groups.setdefault(group + dot, [])
+        if rest not in kept:
+            kept.append(rest)
+    return "; ".join(f"{group}{', '.join(rest)}" for group, rest in groups.items())
+
+
+def _is_impossible(plan: Plan) -> bool:
+    return not plan.targets and not plan.trainable_params

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from rich.text import Text
-
 from lorascope.core.inventory import SCHEMA_VERSION
-from lorascope.report.layout import Column, Row, line, paragraph, table
+from lorascope.report.layout import Column, Row, paragraph, table
+from lorascope.report.lines import Line, line
 from lorascope.report.numbers import short
 
 
@@ -58,7 +57,7 @@ def examples_json(examples: Sequence[ExampleLike]) -> dict[str, Any]:
     }
 
 
-def examples_text(examples: Sequence[ExampleLike], width: int) -> list[Text]:
+def examples_text(examples: Sequence[ExampleLike], width: int) -> list[Line]:
     """Lay out the examples as a table."""
     columns = (
         Column("name", style="bold cyan"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.text import Text
-
 from lorascope.core.inventory import HAZARDS, Inventory, Module
 from lorascope.core.roles import Evidence, Kind, Tower
 from lorascope.report.fold import fold
@@ -19,7 +17,8 @@ from lorascope.report.inspect_rows import (
     sections,
     short_role,
 )
-from lorascope.report.layout import Column, Heading, Row, bullet, heading, line, paragraph, table
+from lorascope.report.layout import Column, Heading, Row, bullet, heading, paragraph, table
+from lorascope.report.lines import Line, line
 from lorascope.report.model_header import model_header
 from lorascope.report.numbers import counted, exact, percent
 
@@ -43,7 +42,7 @@ _MOST_PATTERNS = 3
 
 def inspect_text(
     inventory: Inventory, width: int, modules: Sequence[Module] | None = None
-) -> list[Text]:
+) -> list[Line]:
     """Lay out an inventory: header, modules by tower and group, sums, hazards, notes.
 
     Args:
@@ -178,7 +177,7 @@ def _plain_row(words: str, params: int, total: int) -> Row:
     return Row(("", "", words, "", "", exact(params), percent(params, total), "", ""), "dim")
 
 
-def _legend(shown: Sequence[Module], width: int) -> list[Text]:
+def _legend(shown: Sequence[Module], width: int) -> list[Line]:
     counts = evidence_counts(shown)
     known = {
         Evidence.OBSERVED: "observed in a forward pass",
@@ -196,7 +195,7 @@ def _legend(shown: Sequence[Module], width: int) -> list[Text]:
     return [line(""), *paragraph(text, width, style="dim")] if parts else []
 
 
-def _hazards(shown: Iterable[Module], width: int) -> list[Text]:
+def _hazards(shown: Iterable[Module], width: int) -> list[Line]:
     by_code: dict[str, list[str]] = {}
     for module in shown:
         for code in module.hazards:
@@ -215,7 +214,7 @@ def _hazards(shown: Iterable[Module], width: int) -> list[Text]:
     return lines
 
 
-def _notes(inventory: Inventory, width: int) -> list[Text]:
+def _notes(inventory: Inventory, width: int) -> list[Line]:
     if not inventory.model.notes:
         return []
     lines = [line(""), heading("Notes")]

@@ -2,7 +2,6 @@
 
 A table that fits is one line a row. One that does not ends the first line with its name column
 and puts the rest below it, in columns or, narrower still, as labelled items one after another.
-All text is plain (`rich.text.Text`, never markup), with control characters escaped.
 """
 
 from __future__ import annotations
@@ -12,17 +11,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
-from rich.text import Text
 
-from lorascope.core.errors import printable
+from lorascope.report.lines import Line, Span, clean, indented, joined, line, without_start
 
 UNLIMITED = 1_000_000
 """Width of output that nobody sees in a window: a pipe or a file."""
 _GAP = "  "
 _INDENT = "    "
 """Of what stands below a name."""
-_LONGEST = 20_000
-"""Longest text kept of one cell or paragraph, so that no name can flood a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +51,14 @@ class Heading:
     style: str = "bold"
 
 
-def clean(text: object) -> str:
-    """Escape what must not reach a terminal, without cutting any real name."""
-    return printable(text, limit=_LONGEST)
-
-
-def line(text: str, style: str = "", indent: int = 0) -> Text:
-    """Make one line, never wrapped."""
-    return Text(" " * indent + clean(text), style=style, end="")
-
-
-def heading(text: str) -> Text:
+def heading(text: str) -> Line:
     """Make a section's title."""
     return line(text, "bold")
 
 
 def paragraph(
     text: str, width: int, *, indent: int = 0, hanging: int | None = None, style: str = ""
-) -> list[Text]:
+) -> list[Line]:
     """Wrap text at spaces; the first line is indented by `indent`, the others by `hanging`."""
     pad = " " * indent
     wrapped = textwrap.wrap(
@@ -83,30 +69,30 @@ def paragraph(
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [Text(each, style=style, end="") for each in wrapped]
+    return [Line((Span(each, style),)) for each in wrapped]
 
 
-def bullet(text: str, width: int, style: str = "") -> list[Text]:
+def bullet(text: str, width: int, style: str = "") -> list[Line]:
     """Wrap text as an item of a list."""
     return paragraph(f"- {text}", width, indent=2, hanging=4, style=style)
 
 
-def fields(pairs: Iterable[tuple[str, str]], width: int) -> list[Text]:
+def fields(pairs: Iterable[tuple[str, str]], width: int) -> list[Line]:
     """Lay out labelled values, one a line, values lined up and wrapped under themselves."""
     kept = [(label, value) for label, value in pairs if value]
     column = max((len(label) for label, _ in kept), default=0) + 2 + len(_GAP)
-    lines: list[Text] = []
+    lines: list[Line] = []
     for label, value in kept:
         wrapped = paragraph(value, max(width - column, 20))
-        for number, each in enumerate(wrapped or [Text(end="")]):
+        for number, each in enumerate(wrapped):
             lead = f"  {label}" if number == 0 else ""
-            lines.append(Text.assemble((lead.ljust(column), "dim"), each, end=""))
+            lines.append(Line((Span(lead.ljust(column), "dim"), *each.spans)))
     return lines
 
 
 def table(
     columns: Sequence[Column], rows: Sequence[Row | Heading], width: int, name_column: int = 0
-) -> list[Text]:
+) -> list[Line]:
     """Lay out a table in the widest form that fits.
 
     Args:
@@ -126,6 +112,11 @@ def table(
     if len(_INDENT) + _widest(cleaned, widths, tail) <= width:
         return _in_two_lines(columns, cleaned, widths, width, name_column)
     return _labelled(columns, cleaned, widths, width, name_column)
+
+
+def fits(columns: Sequence[Column], rows: Sequence[Row | Heading], width: int) -> bool:
+    """Whether a table of these rows has one line a row."""
+    return _widest(rows, _natural_widths(columns, rows)) <= width
 
 
 def _natural_widths(columns: Sequence[Column], rows: Sequence[Row | Heading]) -> list[int]:
@@ -150,19 +141,17 @@ def _line_width(widths: Sequence[int]) -> int:
     return sum(widths) + len(_GAP) * (len(widths) - 1)
 
 
-def _cell(text: str, column: Column, width: int, style: str = "") -> Text:
+def _cell(text: str, column: Column, width: int, style: str = "") -> Line:
     pad = " " * (width - cell_len(text))
-    return Text(pad + text if column.right else text + pad, style=f"{column.style} {style}".strip())
+    padded = pad + text if column.right else text + pad
+    return Line((Span(padded, f"{column.style} {style}".strip()),))
 
 
-def _joined(cells: Iterable[Text], indent: str = "") -> Text:
-    joined = Text(indent, end="") + Text(_GAP).join(cells)
-    joined.rstrip()
-    joined.end = ""
-    return joined
+def _joined(cells: Iterable[Line], indent: str = "") -> Line:
+    return indented(joined(cells, _GAP), indent)
 
 
-def _title_line(columns: Sequence[Column], widths: Sequence[int], indent: str = "") -> list[Text]:
+def _title_line(columns: Sequence[Column], widths: Sequence[int], indent: str = "") -> list[Line]:
     if not any(column.title for column in columns):
         return []
     plain = (Column(column.title, column.right) for column in columns)
@@ -175,7 +164,7 @@ def _title_line(columns: Sequence[Column], widths: Sequence[int], indent: str = 
 
 def _in_one_line(
     columns: Sequence[Column], rows: Sequence[Row | Heading], widths: Sequence[int], width: int
-) -> list[Text]:
+) -> list[Line]:
     lines = _title_line(columns, widths)
     for row in rows:
         if isinstance(row, Heading):
@@ -191,7 +180,7 @@ def _in_two_lines(
     widths: Sequence[int],
     width: int,
     name_column: int,
-) -> list[Text]:
+) -> list[Line]:
     """Put everything up to the name on the first line, the rest in columns on the second."""
     tail = slice(name_column + 1, None)
     lines = _title_line(columns[tail], widths[tail], _INDENT)
@@ -203,13 +192,12 @@ def _in_two_lines(
         free = len(second.plain) - len(second.plain.lstrip()) + len(_INDENT)
         name = row.cells[name_column]
         if not any(row.cells[:name_column]) and cell_len(name) + len(_GAP) <= free:
-            merged = _cell(name, columns[name_column], free, row.style)
-            merged.append_text(second[free - len(_INDENT) :])
-            merged.end = ""
-            lines.append(merged)
+            start = _cell(name, columns[name_column], free, row.style)
+            rest = without_start(second, free - len(_INDENT))
+            lines.append(Line((*start.spans, *rest.spans)))
             continue
         lines += _lead_lines(row, columns, widths, width, name_column)
-        lines.append(Text(_INDENT, end="").append_text(second))
+        lines.append(indented(second, _INDENT))
     return lines
 
 
@@ -219,10 +207,10 @@ def _labelled(
     widths: Sequence[int],
     width: int,
     name_column: int,
-) -> list[Text]:
+) -> list[Line]:
     """Put everything up to the name on the first line, the rest as labelled items below."""
     tail = slice(name_column + 1, None)
-    lines: list[Text] = []
+    lines: list[Line] = []
     for row in rows:
         if isinstance(row, Heading):
             lines += _heading_lines(row, width)
@@ -237,26 +225,26 @@ def _labelled(
     return lines
 
 
-def _cells(row: Row, columns: Sequence[Column], widths: Sequence[int]) -> list[Text]:
+def _cells(row: Row, columns: Sequence[Column], widths: Sequence[int]) -> list[Line]:
     return [
         _cell(text, column, width, row.style)
         for text, column, width in zip(row.cells, columns, widths, strict=True)
     ]
 
 
-def _heading_lines(row: Heading, width: int) -> list[Text]:
-    return paragraph(row.text, width, hanging=2, style=row.style) or [Text(end="")]
+def _heading_lines(row: Heading, width: int) -> list[Line]:
+    return paragraph(row.text, width, hanging=2, style=row.style) or [Line()]
 
 
 def _lead_lines(
     row: Row, columns: Sequence[Column], widths: Sequence[int], width: int, name_column: int
-) -> list[Text]:
+) -> list[Line]:
     """Lay out the cells up to the name on one line, or with the name below them."""
     head = slice(0, name_column + 1)
     if not any(row.cells[:name_column]):
         return [_joined([_cell(row.cells[name_column], columns[name_column], 0, row.style)])]
     whole = _joined(_cells(Row(row.cells[head], row.style), columns[head], widths[head]))
-    if whole.cell_len <= width:
+    if whole.width <= width:
         return [whole]
     before = slice(0, name_column)
     return [
@@ -265,16 +253,16 @@ def _lead_lines(
     ]
 
 
-def _item(column: Column, value: str, style: str) -> Text:
+def _item(column: Column, value: str, style: str) -> Line:
     label = f"{column.title} " if column.label and column.title else ""
-    return Text.assemble((label, "dim"), (value, f"{column.style} {style}".strip()))
+    return Line((Span(label, "dim"), Span(value, f"{column.style} {style}".strip())))
 
 
-def _flow(items: Sequence[Text], width: int) -> list[Text]:
-    lines: list[Text] = []
-    taken: list[Text] = []
+def _flow(items: Sequence[Line], width: int) -> list[Line]:
+    lines: list[Line] = []
+    taken: list[Line] = []
     for item in items:
-        if taken and _line_width([each.cell_len for each in (*taken, item)]) + 4 > width:
+        if taken and _line_width([each.width for each in (*taken, item)]) + 4 > width:
             lines.append(_joined(taken, _INDENT))
             taken = []
         taken.append(item)

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.text import Text
-
 from lorascope.core.inventory import Inventory
-from lorascope.match.result import EntryMatch, Match, MatchedTarget, Where
+from lorascope.match.result import EntryMatch, Match, MatchedTarget
 from lorascope.report.adapter_config_text import adapter_config_text
 from lorascope.report.coverage import uncovered_text
 from lorascope.report.fold import fold
 from lorascope.report.json_match import spec_json
-from lorascope.report.layout import (
-    Column,
-    Heading,
-    Row,
-    bullet,
-    fields,
-    heading,
-    line,
-    paragraph,
-    table,
-)
+from lorascope.report.layout import Column, Heading, Row, bullet, fields, heading, paragraph, table
+from lorascope.report.lines import Line, line
 from lorascope.report.model_header import model_header
 from lorascope.report.numbers import counted, exact, percent, plain
 
 _MOST_PATTERNS = 4
 """Patterns shown for one entry before the rest is only counted."""
+_NOTHING_ASKED = "No targets; PEFT takes its default for the model type."
 _COLUMNS = (
     Column("role", style="cyan", label=False),
     Column("modules"),
@@ -41,18 +31,20 @@ _COLUMNS = (
 _NAME = 1
 
 
-def match_text(match: Match, inventory: Inventory, width: int) -> list[Text]:
+def match_text(match: Match, inventory: Inventory, width: int) -> list[Line]:
     """Lay out what a configuration hits: entry by entry, then what is adapted in all."""
     lines = [
         *model_header(inventory.model, width),
         line(""),
         heading("Asked"),
     ]
+    if not match.entries:
+        lines += bullet(_NOTHING_ASKED, width)
     for entry in match.entries:
         lines += _entry_text(entry, width)
     lines += [
         line(""),
-        heading(f"Adapted (as PEFT {match.peft_version} does it)".replace("PEFT  ", "PEFT ")),
+        heading(f"Adapted, as PEFT {match.peft_version} does it"),
         *table(_COLUMNS, _target_rows(match, inventory), width, name_column=_NAME),
         line(""),
         *fields(_sums(match, inventory), width),
@@ -70,10 +62,10 @@ def match_text(match: Match, inventory: Inventory, width: int) -> list[Text]:
     return lines
 
 
-def _entry_text(entry: EntryMatch, width: int) -> list[Text]:
+def _entry_text(entry: EntryMatch, width: int) -> list[Line]:
     style = "" if entry.matched else "bold red"
-    unit = "" if entry.where in (Where.RANK_PATTERN, Where.ALPHA_PATTERN) else " hit"
-    title = f"{entry.where} {entry.entry!r}: {counted(entry.matched, 'module')}{unit}"
+    hits = exact(entry.matched) if entry.matched else "nothing"
+    title = f"{entry.where} '{entry.entry}' hits {hits}"
     patterns = [pattern.text for pattern in fold(entry.paths)]
     lines = paragraph(title, width, indent=2, hanging=6, style=style)
     lines += paragraph(entry.reason, width, indent=4, style="dim")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich.text import Text
-
 from lorascope.core.inventory import BuiltWith, ModelInfo
 from lorascope.report.layout import fields, heading
+from lorascope.report.lines import Line
 from lorascope.report.numbers import exact, short
 
 
-def model_header(model: ModelInfo, width: int, built: BuiltWith | None = None) -> list[Text]:
+def model_header(model: ModelInfo, width: int, built: BuiltWith | None = None) -> list[Line]:
     """Lay out the model's name, class, sizes and how the inventory was made."""
     name = model.reference if model.revision is None else f"{model.reference}@{model.revision}"
     pairs = [

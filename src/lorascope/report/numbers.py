@@ -27,12 +27,12 @@ def percent(part: int, whole: int) -> str:
         return "–"
     share = 100 * part / whole
     if 0 < share < 0.01:
-        return "<0.01 %"
+        return "<0.01%"
     if share < 1:
-        return f"{share:.2f} %"
+        return f"{share:.2f}%"
     if part != whole and share > 99.9:
-        return ">99.9 %"
-    return f"{share:.1f} %"
+        return ">99.9%"
+    return f"{share:.1f}%"
 
 
 def plain(number: float) -> str:

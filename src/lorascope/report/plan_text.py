@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import sqrt
 
-from rich.text import Text
-
 from lorascope.core.inventory import Inventory
 from lorascope.core.plan import Advice, Finding, Plan, Target
 from lorascope.report.adapter_config_text import adapter_config_text
 from lorascope.report.coverage import uncovered_text
 from lorascope.report.fold import fold
-from lorascope.report.layout import Column, Heading, Row, bullet, fields, heading, line, table
+from lorascope.report.layout import Column, Heading, Row, bullet, fields, heading, table
+from lorascope.report.lines import Line, line
 from lorascope.report.model_header import model_header
 from lorascope.report.numbers import exact, percent, plain, size
 
@@ -36,7 +35,7 @@ _GROUNDS: Mapping[str, str] = {
 _SEVERITY_STYLES: Mapping[str, str] = {"error": "bold red", "warning": "yellow", "info": ""}
 
 
-def plan_text(plan: Plan, inventory: Inventory, width: int) -> list[Text]:
+def plan_text(plan: Plan, inventory: Inventory, width: int) -> list[Line]:
     """Lay out a plan: targets, sums, the configuration's lines, advice with grounds, findings."""
     return [
         *model_header(plan.model, width),
@@ -58,9 +57,9 @@ def scale(rank: int, alpha: float, *, rslora: bool) -> str:
     return f"{alpha / (sqrt(rank) if rslora else rank):.4g}"
 
 
-def advice_text(advice: Iterable[Advice], width: int) -> list[Text]:
+def advice_text(advice: Iterable[Advice], width: int) -> list[Line]:
     """Lay out why a plan is as it is, each reason with the strength of its ground and source."""
-    lines: list[Text] = []
+    lines: list[Line] = []
     for each in advice:
         ground = None if each.ground is None else _GROUNDS.get(each.ground, each.ground)
         grounds = "; ".join(part for part in (ground, each.source) if part)
@@ -68,9 +67,9 @@ def advice_text(advice: Iterable[Advice], width: int) -> list[Text]:
     return [line(""), heading("Why"), *lines] if lines else []
 
 
-def findings_text(findings: Iterable[Finding], width: int) -> list[Text]:
+def findings_text(findings: Iterable[Finding], width: int) -> list[Line]:
     """Lay out findings: what was asked, what happens, what to write instead."""
-    lines: list[Text] = []
+    lines: list[Line] = []
     for each in findings:
         where = f"{each.entry}: " if each.entry else ""
         text = f"{each.severity} {each.code}: {where}{each.message} {each.hint}".rstrip()
