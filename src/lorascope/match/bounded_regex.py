@@ -149,10 +149,18 @@ def compiled_pattern(pattern: Pattern) -> re.Pattern[str]:
             warnings.simplefilter("ignore")
             return re.compile(pattern.regex)
     except re.error as error:
-        position = "" if error.pos is None else f" at position {error.pos - len(pattern.before)}"
-        raise _not_a_regex(pattern, f"{error.msg}{position}") from None
+        raise _not_a_regex(pattern, _own_error(pattern) or error.msg) from None
     except (OverflowError, RecursionError) as error:
         raise _not_a_regex(pattern, str(error)) from None
+
+
+def _own_error(pattern: Pattern) -> str | None:
+    """Return what is wrong with the entry alone, with the position in it; None if nothing is."""
+    try:
+        re.compile(pattern.entry)
+    except re.error as error:
+        return str(error)
+    return None
 
 
 def _not_a_regex(pattern: Pattern, why: str) -> SpecificationError:

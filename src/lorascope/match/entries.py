@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from lorascope.core.errors import SpecificationError
 from lorascope.core.spec import LoraSpec
 from lorascope.match.bounded_regex import BoundedRegex
 from lorascope.match.expert_rewrite import Rewrite
@@ -172,7 +173,11 @@ def _why_undecided(
     targets: Sequence[MatchedTarget],
     regex: BoundedRegex,
 ) -> str:
-    reached = names_of_key(names, key, where.value, regex)
+    try:
+        reached = names_of_key(names, key, where.value, regex)
+    except SpecificationError:
+        # Earlier keys decide for every name, so PEFT never compiles this one.
+        return "It is no valid regular expression, but no name gets as far."
     if not reached:
         return "No target's name matches it."
     first = next(target for target in targets if target.path in reached)

@@ -42,7 +42,7 @@ def train_tokens(
     if keep_tied and source is not None and source.type is NodeType.TOKENS:
         rows = source.children["token_adapter"].children["trainable_tokens_delta"]
         for name in model.tied_to_embedding:
-            trained.extend(_wrap(root, inventory, name, (), shared=rows.tensors["default"]))
+            trained.extend(_wrap_tied(root, name, rows.tensors["default"]))
     warnings = []
     if spec.ensure_weight_tying and not tied:
         warnings.append(
@@ -53,10 +53,10 @@ def train_tokens(
 
 
 def _layers(spec: LoraSpec, input_embedding: str | None) -> Mapping[str, Indices]:
-    stated = spec.trainable_token_indices or ()
+    stated = spec.trainable_token_indices
     if isinstance(stated, Mapping):
         return stated
-    return {input_embedding or "embed_tokens": stated}
+    return {input_embedding or "embed_tokens": stated or ()}
 
 
 def _check_not_saved(layers: Mapping[str, Indices], spec: LoraSpec) -> None:
@@ -95,34 +95,44 @@ def _tied_layers(
     return (frozenset() if mismatch else frozenset(tied) & frozenset(tied_modules)), mismatch
 
 
-def _wrap(
-    root: Node,
-    inventory: Inventory,
-    name: str,
-    indices: Indices,
-    shared: Tensor | None = None,
-) -> list[TrainedTokens]:
+def _wrap(root: Node, inventory: Inventory, name: str, indices: Indices) -> list[TrainedTokens]:
     found: list[TrainedTokens] = []
-    named = [path for path, _ in named_nodes(root, duplicates=True) if path.endswith(name)]
+    named = _ending_with(root, name)
     for path in named:
         target = find(root, path)
         if target is not None and target.type is NodeType.TOKENS:
             continue
         weight = _weight(target, path, inventory)
-        if shared is None:
-            _check_indices(path, indices, weight.shape[0])
-            rows = Tensor((len(indices), *weight.shape[1:]), trainable=True)
-        else:
-            rows = shared
+        _check_indices(path, indices, weight.shape[0])
+        rows = Tensor((len(indices), *weight.shape[1:]), trainable=True)
         put_tokens(root, path, rows)
-        added = 0 if shared is not None else prod(rows.shape)
-        found.append(TrainedTokens(path=path, tokens=rows.shape[0], params=added))
+        found.append(TrainedTokens(path=path, tokens=len(indices), params=prod(rows.shape)))
     if not named:
         raise SpecificationError(
             f"trainable_token_indices: target module {name!r} not found in the base model.",
             "Name the embedding by its full name.",
         )
     return found
+
+
+def _wrap_tied(root: Node, name: str, rows: Tensor) -> list[TrainedTokens]:
+    """Let the rows of the embedding count for a module that shares its weight, too."""
+    target = find(root, name)
+    if target is not None and target.type.is_lora:
+        # PEFT finds the tied weight inside the LoRA layer and wraps the bare layer there.
+        name = f"{name}.base_layer"
+    found: list[TrainedTokens] = []
+    for path in _ending_with(root, name):
+        target = find(root, path)
+        if target is None or target.type is NodeType.TOKENS:
+            continue
+        put_tokens(root, path, rows)
+        found.append(TrainedTokens(path=path, tokens=rows.shape[0], params=0))
+    return found
+
+
+def _ending_with(root: Node, name: str) -> list[str]:
+    return [path for path, _ in named_nodes(root, duplicates=True) if path.endswith(name)]
 
 
 def _weight(target: Node | None, path: str, inventory: Inventory) -> Tensor:
