@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-_NAMES = ("inspect", "plan", "compare", "match", "models", "error")
-"""As `lorascope.report.schemas.SCHEMA_NAMES`; stated here so that --help imports nothing."""
+NAMES = ("inspect", "plan", "compare", "match", "models", "error")
+"""As `lorascope.report.schemas.SCHEMANAMES`; stated here so that --help imports nothing."""
 
 _EPILOG = """\
 examples:
@@ -19,10 +19,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "schema",
         help="the schema of a JSON output",
         description="Print the schema (JSON Schema 2020-12) of what a command prints with --json:"
-        " one of\n" + ", ".join(_NAMES) + ".",
+        " one of\n" + ", ".join(NAMES) + ".",
         epilog=_EPILOG,
     )
-    parser.add_argument("name", metavar="NAME", choices=_NAMES, help="the output's name")
+    parser.add_argument("name", metavar="NAME", choices=NAMES, help="the output's name")
     parser.set_defaults(run=run)
 
 

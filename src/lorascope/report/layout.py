@@ -262,6 +262,11 @@ def _flow(items: Sequence[Line], width: int) -> list[Line]:
     lines: list[Line] = []
     taken: list[Line] = []
     for item in items:
+        if item.width + len(_INDENT) > width:
+            lines += [_joined(taken, _INDENT)] if taken else []
+            lines += _wrapped(item, width)
+            taken = []
+            continue
         if taken and _line_width([each.width for each in (*taken, item)]) + 4 > width:
             lines.append(_joined(taken, _INDENT))
             taken = []
@@ -269,3 +274,10 @@ def _flow(items: Sequence[Line], width: int) -> list[Line]:
     if taken:
         lines.append(_joined(taken, _INDENT))
     return lines
+
+
+def _wrapped(item: Line, width: int) -> list[Line]:
+    indent = len(_INDENT)
+    return paragraph(
+        item.plain, width, indent=indent, hanging=indent + 2, style=item.spans[-1].style
+    )
