@@ -28,8 +28,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = subparsers.add_parser(
         "inspect",
         help="which modules a model has, and what each does",
-        description="Show a model's sizes and its modules by role, with shapes, counts and LoRA"
-        " parameters\nfor each unit of rank. No weight is loaded.",
+        description="Show a model's sizes and its modules by role, without loading a weight:\n"
+        "names, counts, shapes, parameters, and LoRA parameters for each unit of rank.",
         epilog=_EPILOG,
     )
     add_model(parser)

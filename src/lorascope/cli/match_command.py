@@ -28,8 +28,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = subparsers.add_parser(
         "match",
         help="what a target list or an adapter_config.json hits, and why",
-        description="Show which modules PEFT would adapt for a configuration, entry by entry."
-        " Without targets:\nthose that PEFT chooses for the model type.",
+        description="Show which modules PEFT adapts for a configuration, entry by entry.\n"
+        "Without targets: those that PEFT chooses for the model type.",
         epilog=_EPILOG,
     )
     add_model(parser)

@@ -12,6 +12,7 @@ from lorascope.cli import (
     plan_command,
     schema_command,
 )
+from lorascope.cli.output import write
 from lorascope.cli.usage import Parser
 
 TYPE_CHECKING = False  # as `typing` has it, which takes a while to import
@@ -70,5 +71,5 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from lorascope._version import __version__
 
-        print(f"lorascope {__version__}")
+        write(f"lorascope {__version__}\n")
         parser.exit()

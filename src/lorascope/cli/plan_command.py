@@ -33,8 +33,8 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = subparsers.add_parser(
         "plan",
         help="which modules to adapt, at which rank, and what it costs",
-        description="Work a preset out for one model: exact targets, ranks, counts, and the"
-        " adapter_config.json\nthat PEFT takes.",
+        description="Work a preset out for one model: targets, ranks, counts and costs.\n"
+        "The adapter_config.json that PEFT takes is shown, and written with -o.",
         epilog=_EPILOG,
     )
     add_model(parser)

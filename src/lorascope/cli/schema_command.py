@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 NAMES = ("inspect", "plan", "compare", "match", "models", "error")
-"""As `lorascope.report.schemas.SCHEMANAMES`; stated here so that --help imports nothing."""
+"""As `lorascope.report.schemas.SCHEMA_NAMES`; stated here so that --help imports nothing."""
 
 _EPILOG = """\
 examples:
@@ -18,11 +18,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = subparsers.add_parser(
         "schema",
         help="the schema of a JSON output",
-        description="Print the schema (JSON Schema 2020-12) of what a command prints with --json:"
-        " one of\n" + ", ".join(NAMES) + ".",
+        description="Print the schema (JSON Schema 2020-12) of what a command prints with --json.",
         epilog=_EPILOG,
     )
-    parser.add_argument("name", metavar="NAME", choices=NAMES, help="the output's name")
+    parser.add_argument("name", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
     parser.set_defaults(run=run)
 
 

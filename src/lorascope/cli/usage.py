@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
+from lorascope.cli.output import write
 from lorascope.core.errors import LorascopeError, printable
 
 TYPE_CHECKING = False  # as `typing` has it, which takes a while to import
@@ -39,6 +40,11 @@ class Parser(argparse.ArgumentParser):
             UsageError: Always.
         """
         raise UsageError(f"{self.prog}: {message}", f"See: {self.prog} --help")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # argparse's own says nothing if the output cannot be written.
+        if message:
+            write(message)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         choices = [str(choice) for choice in action.choices or ()]
