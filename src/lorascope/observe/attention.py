@@ -1,0 +1,179 @@
+"""See which layers make query, key and value, and which one reads the attention's output."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import eager_mask
+
+from lorascope.observe.conclude import roles_of
+from lorascope.observe.inputs import NoInputsError, inputs_for
+from lorascope.observe.provenance import OutOfTimeError, Provenance, Trace, linear_weights
+from lorascope.observe.twin import hollow_twin, meta_twin
+
+if TYPE_CHECKING:
+    from lorascope.core.roles import Role
+
+IMPLEMENTATION = "lorascope"
+"""Name under which the watching attention function is registered with transformers."""
+
+
+SECONDS = 20.0
+"""Time that one forward pass is given."""
+
+_ATTEMPTS = (
+    (meta_twin, "meta", IMPLEMENTATION),
+    (meta_twin, "meta", "eager"),
+    (hollow_twin, "cpu", IMPLEMENTATION),
+    (hollow_twin, "cpu", "eager"),
+)
+"""How the copy is made, where it lies and which attention it runs, the quickest way first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one forward pass showed of a model's attention."""
+
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    """Path of a module → role seen."""
+    attentions: int = 0
+    """How many attentions ran."""
+    dead: frozenset[str] = frozenset()
+    """Modules whose weight was read although their own forward never ran."""
+    reason: str | None = None
+    """Why nothing could be seen; None if something was."""
+
+
+def observe_attention(model: nn.Module) -> Observation:
+    """Run `model` once on weightless tensors and return what its attention layers do.
+
+    The model itself is neither run nor changed: a copy is, first on meta tensors, then, where
+    those do not do, on zeros.
+    """
+    reasons = []
+    for make, device, implementation in _ATTEMPTS:
+        try:
+            twin = make(model)
+            trace, called = _run(twin, inputs_for(twin, device), implementation)
+        except NoInputsError as error:
+            return Observation(reason=str(error))
+        except Exception as error:
+            reasons.append(f"{device}, {implementation}: {_brief(error)}")
+            continue
+        return Observation(
+            roles=roles_of(trace),
+            attentions=len(trace.attentions),
+            dead=frozenset(trace.order) - called - _not_modules(twin),
+            reason=None if trace.attentions else "its forward pass runs no attention",
+        )
+    return Observation(reason="; ".join(reasons))
+
+
+def _not_modules(model: nn.Module) -> frozenset[str]:
+    paths = {path for path, _ in model.named_modules()}
+    return frozenset(path for path, _ in linear_weights(model) if path not in paths)
+
+
+def _brief(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0][:120] if lines else ''}"
+
+
+def _run(
+    model: nn.Module, inputs: Mapping[str, Any], implementation: str
+) -> tuple[Trace, frozenset[str]]:
+    provenance = Provenance(dict(linear_weights(model)), SECONDS)
+    called: set[str] = set()
+    paths = {id(module): path for path, module in model.named_modules()}
+    with (
+        _quiet(),
+        torch.no_grad(),
+        _calls_noted(model, called),
+        _watching(model, provenance, paths, implementation),
+        provenance,
+        contextlib.suppress(OutOfTimeError),
+    ):
+        model(**inputs)
+    return provenance.trace, frozenset(called)
+
+
+@contextlib.contextmanager
+def _calls_noted(model: nn.Module, called: set[str]) -> Iterator[None]:
+    handles = [
+        module.register_forward_pre_hook(lambda _module, _inputs, path=path: called.add(path))
+        for path, module in model.named_modules()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextlib.contextmanager
+def _watching(
+    model: nn.Module, provenance: Provenance, paths: Mapping[int, str], implementation: str
+) -> Iterator[None]:
+    """Let every attention of `model` that goes through the interface report to `provenance`."""
+
+    def attention(
+        module: nn.Module,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        attention_mask: torch.Tensor | None,
+        **_options: Any,
+    ) -> tuple[torch.Tensor, None]:
+        del attention_mask
+        batch, heads, length, _ = query.shape
+        output = value.new_zeros((batch, length, heads, value.shape[-1]))
+        marks = provenance.attend(
+            provenance.outputs(query),
+            provenance.outputs(key),
+            provenance.outputs(value),
+            paths.get(id(module)),
+        )
+        provenance.replace(output, marks)
+        return output, None
+
+    AttentionInterface.register(IMPLEMENTATION, attention)
+    AttentionMaskInterface.register(IMPLEMENTATION, eager_mask)
+    for config in _configs(model):
+        config._attn_implementation_internal = implementation  # noqa: SLF001 - of the copy
+        config._experts_implementation_internal = _experts_implementation(model)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        for interface in (AttentionInterface, AttentionMaskInterface):
+            interface._global_mapping.pop(IMPLEMENTATION, None)  # noqa: SLF001 - no other way
+
+
+def _experts_implementation(model: nn.Module) -> str:
+    # Meta tensors cannot say which experts were chosen; the batched product need not know.
+    first = next(model.parameters(), None)
+    return "batched_mm" if first is not None and first.device.type == "meta" else "eager"
+
+
+def _configs(model: nn.Module) -> Iterator[Any]:
+    seen: set[int] = set()
+    for module in model.modules():
+        config = getattr(module, "config", None)
+        if config is None or id(config) in seen:
+            continue
+        seen.add(id(config))
+        if hasattr(config, "_attn_implementation_internal"):
+            yield config
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

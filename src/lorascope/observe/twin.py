@@ -1,0 +1,41 @@
+"""A copy of a model whose weights cost nothing, so that the user's model is never touched."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def meta_twin(model: nn.Module) -> nn.Module:
+    """Return a copy of `model` with all parameters and buffers on the meta device."""
+    return _twin(model, lambda tensor: torch.empty_like(tensor, device="meta"))
+
+
+def hollow_twin(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """Return a copy on the CPU whose weights are real zeros that share one element each.
+
+    For what meta tensors cannot do: a forward pass that asks for values. A weight of any size
+    takes one element; a product with it needs room for that one weight only.
+    """
+    return _twin(model, lambda tensor: _hollow(tensor, dtype))
+
+
+def _hollow(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    kind = dtype if tensor.is_floating_point() else tensor.dtype
+    return torch.zeros((), dtype=kind).expand(tensor.shape)
+
+
+def _twin(model: nn.Module, make: Callable[[torch.Tensor], torch.Tensor]) -> nn.Module:
+    memo: dict[int, Any] = {}
+    for parameter in model.parameters():
+        memo[id(parameter)] = nn.Parameter(make(parameter.detach()), requires_grad=False)
+    for buffer in model.buffers():
+        made = make(buffer.detach())
+        # A buffer may be written to, so it needs an element for each of its own.
+        memo[id(buffer)] = made if made.is_meta else made.clone()
+    twin: nn.Module = copy.deepcopy(model, memo)
+    return twin.eval()
