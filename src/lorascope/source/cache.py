@@ -129,15 +129,15 @@ def _replace(path: Path, content: bytes) -> None:
 
 def _trim(directory: Path) -> None:
     """Remove the oldest entries over the cap, and what a killed process left behind."""
-    entries: list[tuple[float, str]] = []
-    for entry in os.scandir(directory):
+    entries: list[tuple[float, Path]] = []
+    for path in directory.iterdir():
         try:
-            written = entry.stat().st_mtime
-            if entry.name.endswith(_ENDING):
-                entries.append((written, entry.path))
-            elif f"{_ENDING}." in entry.name and time.time() - written > _ABANDONED:
-                Path(entry.path).unlink(missing_ok=True)
+            written = path.stat().st_mtime
         except FileNotFoundError:  # another process was quicker
             continue
+        if path.name.endswith(_ENDING):
+            entries.append((written, path))
+        elif f"{_ENDING}." in path.name and time.time() - written > _ABANDONED:
+            path.unlink(missing_ok=True)
     for _, path in sorted(entries)[: max(0, len(entries) - MOST_ENTRIES)]:
-        Path(path).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)

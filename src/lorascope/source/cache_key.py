@@ -46,11 +46,12 @@ def _checkpoint_stamp(source: ModelSource) -> list[tuple[str, int, int]]:
     if source.directory is None:
         return []
     try:
-        return sorted(
-            (entry.name, status.st_size, status.st_mtime_ns)
-            for entry in os.scandir(source.directory)
-            if entry.name.endswith(_CHECKPOINT_ENDINGS) and (status := entry.stat())
-        )
+        with os.scandir(source.directory) as entries:
+            return sorted(
+                (entry.name, status.st_size, status.st_mtime_ns)
+                for entry in entries
+                if entry.name.endswith(_CHECKPOINT_ENDINGS) and (status := entry.stat())
+            )
     except OSError:
         return []
 
@@ -64,10 +65,11 @@ def _own_stamp() -> str:
 
 
 def _stamps(folder: Path) -> Iterator[tuple[str, int, int]]:
-    for entry in os.scandir(folder):
-        if entry.is_dir():
-            if entry.name != "__pycache__":
-                yield from _stamps(Path(entry.path))
-        else:
-            status = entry.stat()
-            yield entry.name, status.st_size, status.st_mtime_ns
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                if entry.name != "__pycache__":
+                    yield from _stamps(Path(entry.path))
+            else:
+                status = entry.stat()
+                yield entry.name, status.st_size, status.st_mtime_ns

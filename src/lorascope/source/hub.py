@@ -7,20 +7,31 @@ imported when first needed (0.2 s).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
-from lorascope.core.errors import ModelReferenceError
+from lorascope.core.errors import ModelConfigError, ModelReferenceError
+from lorascope.source.config_file import LARGEST_CONFIG
 from lorascope.source.examples import example_of_hub_id
 from lorascope.source.references import HubName
 
 TIMEOUT = 10.0
 """Seconds to wait for the Hub to answer, unless HF_HUB_ETAG_TIMEOUT says otherwise."""
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class NotCachedError(ModelReferenceError):
+    """The Hub may not be asked, and the file is not in the local cache."""
 
 
 def fetch_file(name: HubName, filename: str, *, offline: bool) -> Path | None:
     """Return the local path of one file of a repository, fetched if need be.
+
+    The Hub is asked once before the download, because `hf_hub_download` itself retries for up to
+    a minute and a half when nobody answers. If it does not answer, a cached file serves.
 
     Args:
         name: Repository and revision.
@@ -31,29 +42,60 @@ def fetch_file(name: HubName, filename: str, *, offline: bool) -> Path | None:
         A path inside huggingface_hub's cache, or None if the repository has no such file.
 
     Raises:
+        NotCachedError: Offline, and the file is not in the cache.
         ModelReferenceError: The repository or revision is absent, gated or out of reach.
+        ModelConfigError: The file is too large to be a config.
     """
-    from huggingface_hub.constants import HF_HUB_ETAG_TIMEOUT
+    from huggingface_hub.constants import HF_HUB_OFFLINE
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-    from huggingface_hub.file_download import hf_hub_download
 
-    stated = "HF_HUB_ETAG_TIMEOUT" in os.environ
+    offline = offline or HF_HUB_OFFLINE
     try:
+        if offline or (name.revision and _COMMIT.fullmatch(name.revision)):
+            cached = cached_file(name, filename)
+            if cached is not None or offline:
+                return cached or _refuse(name, filename)
         with quiet_hub():
-            path = hf_hub_download(
-                name.repo_id,
-                filename,
-                revision=name.revision,
-                local_files_only=offline,
-                etag_timeout=HF_HUB_ETAG_TIMEOUT if stated else TIMEOUT,
-            )
+            return _download(name, filename)
     except LocalEntryNotFoundError as error:
-        raise _unreachable(name, filename, error, offline=offline) from error
+        raise hub_error(name, error.__cause__ or error) from error
     except EntryNotFoundError:
         return None
     except hub_errors() as error:
-        raise hub_error(name, error) from error
+        cached = cached_file(name, filename) if _may_pass(error) else None
+        if cached is None:
+            raise hub_error(name, error) from error
+        return cached
+
+
+def cached_file(name: HubName, filename: str) -> Path | None:
+    """Return the path of a file in huggingface_hub's cache, or None if it is not there."""
+    from huggingface_hub.file_download import try_to_load_from_cache
+
+    path = try_to_load_from_cache(name.repo_id, filename, revision=name.revision)
+    return Path(path) if isinstance(path, str) else None
+
+
+def _download(name: HubName, filename: str) -> Path:
+    from huggingface_hub.constants import HF_HUB_ETAG_TIMEOUT
+    from huggingface_hub.file_download import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    timeout = HF_HUB_ETAG_TIMEOUT if "HF_HUB_ETAG_TIMEOUT" in os.environ else TIMEOUT
+    url = hf_hub_url(name.repo_id, filename, revision=name.revision)
+    size = get_hf_file_metadata(url, timeout=timeout).size
+    if size is not None and size > LARGEST_CONFIG:
+        raise ModelConfigError(
+            f"{filename} of {_shown(name)} has {size:,} bytes; expected at most {LARGEST_CONFIG:,}."
+        )
+    path = hf_hub_download(name.repo_id, filename, revision=name.revision, etag_timeout=timeout)
     return Path(path)
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether a cached file may stand in: not if the Hub knows no such thing."""
+    from huggingface_hub.errors import HFValidationError, RevisionNotFoundError
+
+    return not isinstance(error, (HFValidationError, RevisionNotFoundError))
 
 
 def hub_error(name: HubName, error: BaseException) -> ModelReferenceError:
@@ -84,8 +126,6 @@ def hub_error(name: HubName, error: BaseException) -> ModelReferenceError:
         )
     if isinstance(error, errors.DisabledRepoError):
         return ModelReferenceError(f"The Hub has disabled access to {name.repo_id}.")
-    if isinstance(error, errors.OfflineModeIsEnabled):
-        return _not_cached(name, "config.json")
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status == 401:
         return ModelReferenceError(
@@ -96,34 +136,21 @@ def hub_error(name: HubName, error: BaseException) -> ModelReferenceError:
         return ModelReferenceError(
             f"The Hub answered {status} for {shown}.", f"Try again later.{_example_hint(name)}"
         )
+    if isinstance(error, OSError) and not isinstance(error, (ConnectionError, TimeoutError)):
+        return ModelReferenceError(
+            f"{shown} could not be fetched from the Hub: {error.strerror or _first_line(error)}.",
+            f"Use --offline with what is cached.{_example_hint(name)}",
+        )
     return ModelReferenceError(
-        f"{shown} could not be fetched from the Hub: {_first_line(error)}",
-        f"Check the connection, or use --offline with what is cached.{_example_hint(name)}",
-    )
-
-
-def _unreachable(
-    name: HubName, filename: str, error: BaseException, *, offline: bool
-) -> ModelReferenceError:
-    from huggingface_hub.constants import HF_HUB_OFFLINE
-    from huggingface_hub.errors import OfflineModeIsEnabled
-
-    cause = error.__cause__
-    if offline or HF_HUB_OFFLINE or isinstance(cause, OfflineModeIsEnabled):
-        return _not_cached(name, filename)
-    if cause is not None and getattr(cause, "response", None) is not None:
-        return hub_error(name, cause)
-    reason = "no answer" if cause is None else _first_line(cause)
-    return ModelReferenceError(
-        f"The Hub cannot be reached for {_shown(name)}, and it is not in the local cache"
-        f" ({reason}).",
+        f"The Hub cannot be reached for {shown}, and it is not in the local cache"
+        f" ({_first_line(error)}).",
         "Check the connection, or name a local directory, a config.json or a built-in example"
         f" (`lorascope models`).{_example_hint(name)}",
     )
 
 
-def _not_cached(name: HubName, filename: str) -> ModelReferenceError:
-    return ModelReferenceError(
+def _refuse(name: HubName, filename: str) -> NoReturn:
+    raise NotCachedError(
         f"{filename} of {_shown(name)} is not in the local Hub cache, and the Hub may not be"
         " asked (--offline or HF_HUB_OFFLINE).",
         f"Fetch it once online, or name a built-in example (`lorascope models`)."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lorascope.core.errors import ModelConfigError, ModelReferenceError
-from lorascope.source.hub import hub_error, hub_errors, quiet_hub
+from lorascope.source.hub import cached_file, hub_error, hub_errors, quiet_hub
 from lorascope.source.references import HubName
 from lorascope.source.safetensors_header import (
     INDEX_FILE,
@@ -39,12 +39,10 @@ def hub_tensors(name: HubName, *, offline: bool) -> tuple[TensorHeader, ...] | N
 
 
 def _cached(name: HubName) -> Path | None:
-    from huggingface_hub.file_download import try_to_load_from_cache
-
     for filename in (INDEX_FILE, SINGLE_FILE):
-        path = try_to_load_from_cache(name.repo_id, filename, revision=name.revision)
-        if isinstance(path, str):
-            return Path(path).parent
+        path = cached_file(name, filename)
+        if path is not None:
+            return path.parent
     return None
 
 

@@ -9,7 +9,7 @@ from lorascope.core.errors import LorascopeError, ModelReferenceError
 from lorascope.source.adapter import AdapterBase, read_adapter
 from lorascope.source.config_file import load_config_file
 from lorascope.source.examples import Example, find_example, nearest_names
-from lorascope.source.hub import fetch_file
+from lorascope.source.hub import NotCachedError, cached_file, fetch_file
 from lorascope.source.hub_tensors import hub_tensors
 from lorascope.source.local import (
     ADAPTER_FILE,
@@ -95,16 +95,14 @@ class _Resolver:
         return self._base_of(reference, adapter, str(adapter.parent.resolve()))
 
     def _hub(self, reference: str, name: HubName) -> ModelSource:
-        path = fetch_file(name, CONFIG_FILE, offline=self._offline)
-        if path is None:
-            adapter = fetch_file(name, ADAPTER_FILE, offline=self._offline)
-            if adapter is None:
-                raise ModelReferenceError(
-                    f"The Hub repository {name.repo_id} has no {CONFIG_FILE} and no"
-                    f" {ADAPTER_FILE}.",
-                    "If it holds GGUF files, name a downloaded one; else name its base model.",
-                )
+        path, adapter = self._hub_files(name)
+        if adapter is not None:
             return self._base_of(reference, adapter, f"{name.repo_id}@{name.revision or ''}")
+        if path is None:
+            raise ModelReferenceError(
+                f"The Hub repository {name.repo_id} has no {CONFIG_FILE} and no {ADAPTER_FILE}.",
+                "If it holds GGUF files, name a downloaded one; else name its base model.",
+            )
         where = f"{CONFIG_FILE} of {name.repo_id}"
         source = source_of_config(reference, load_config_file(path), where)
         return replace(
@@ -115,6 +113,19 @@ class _Resolver:
             base_model=name.repo_id,
             tensor_reader=lambda: hub_tensors(name, offline=self._offline),
         )
+
+    def _hub_files(self, name: HubName) -> tuple[Path | None, Path | None]:
+        """Return the model's config and, only if there is none, the adapter's."""
+        try:
+            path = fetch_file(name, CONFIG_FILE, offline=self._offline)
+        except NotCachedError:
+            adapter = cached_file(name, ADAPTER_FILE)
+            if adapter is None:
+                raise
+            return None, adapter
+        if path is not None:
+            return path, None
+        return None, fetch_file(name, ADAPTER_FILE, offline=self._offline)
 
     def _base_of(self, reference: str, adapter: Path, identity: str) -> ModelSource:
         """Follow an adapter to its base model."""

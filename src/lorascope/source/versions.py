@@ -22,10 +22,10 @@ def installed_version(package: str) -> str | None:
     if spec.origin is not None:
         beside = Path(spec.origin).parent.parent
         prefix, ending = f"{package}-", ".dist-info"
-        for entry in os.scandir(beside):
-            name = entry.name
-            if name.startswith(prefix) and name.endswith(ending):
-                return name[len(prefix) : -len(ending)]
+        with os.scandir(beside) as entries:
+            for entry in entries:
+                if entry.name.startswith(prefix) and entry.name.endswith(ending):
+                    return entry.name[len(prefix) : -len(ending)]
     from importlib.metadata import PackageNotFoundError, version
 
     try:
