@@ -22,6 +22,8 @@ _HARMLESS = (
     # PEFT mends a model that mixes Conv1D and Linear by itself.
     "ignore:fan_in_fan_out is set to:UserWarning",
     "ignore:Model with `tie_word_embeddings=True`:UserWarning",
+    # Advice on speed.
+    "ignore:lora with eva initialization used with low_cpu_mem_usage=False:UserWarning",
 )
 
 

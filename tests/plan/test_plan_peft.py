@@ -230,3 +230,34 @@ def _deltas(model: Any) -> dict[str, torch.Tensor]:
             delta = b @ a
         found[f"{name}.{parameter}"] = scale * delta.detach()
     return found
+
+
+@pytest.mark.parametrize(
+    "init", [True, False, "gaussian", "olora", "pissa", "pissa_niter_2", "orthogonal", "eva"]
+)
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_every_initialization_is_carried_out(name: str, init: bool | str) -> None:
+    for more in ({}, {"dora": True}, {"roles": ("q", "embedding.token")}):
+        if (name, init, more) == ("gpt2", "olora", {"dora": True}):
+            with pytest.raises(PlanError, match="PEFT fails on .*c_attn, which is a Conv1D"):
+                make_plan(inventory(name), PlanRequest(init=init, rank=4, **more))
+            continue
+        plan = make_plan(inventory(name), PlanRequest(init=init, rank=4, **more))
+        injected = inject(with_weights(name), plan)
+        assert injected.trainable == plan.trainable_params
+        assert injected.scales == planned_scales(plan, inventory(name))
+
+
+@pytest.mark.parametrize(("init", "rank"), [("pissa", 17), ("olora", 33), ("orthogonal", 18)])
+def test_a_rank_above_the_weights_own_is_refused(init: str, rank: int) -> None:
+    with pytest.raises(PlanError, match=f"would get rank {rank}; expected .*at most"):
+        make_plan(inventory("llama"), PlanRequest(init=init, rank=rank))
+
+
+def test_a_model_of_many_layers_with_holes_takes_full_names() -> None:
+    holes = ("model.layers.3.self_attn.v_proj", "model.layers.5.self_attn.q_proj")
+    plan = make_plan(inventory("qwen3_moe_deep"), PlanRequest(exclude=holes))
+    listed = plan.adapter_config["target_modules"]
+    assert sorted(listed) == sorted(target.path for target in plan.targets)
+    assert len(listed) == 2 * 12 - 2
+    _judge("qwen3_moe_deep", plan)

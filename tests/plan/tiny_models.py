@@ -111,6 +111,11 @@ _CONFIGS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
             "mlp_only_layers": [0],
         },
     ),
+    "qwen3_moe_deep": (
+        "AutoModelForCausalLM",
+        "qwen3_moe",
+        {**_DECODER, "num_hidden_layers": 12, "moe_intermediate_size": 16, "num_experts": 4},
+    ),
     "qwen2_moe": ("AutoModelForCausalLM", "qwen2_moe", {**_DECODER, **_QWEN2_MOE}),
     "mixtral": (
         "AutoModelForCausalLM",
@@ -219,7 +224,7 @@ _CONFIGS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
         },
     ),
 }
-NAMES = tuple(_CONFIGS)
+NAMES = tuple(name for name in _CONFIGS if name != "qwen3_moe_deep")
 
 
 def config(name: str) -> Any:

@@ -31,8 +31,8 @@ class Advice:
 
     text: str
     ground: str | None = None
-    """How strong the ground is: `paper`, `measured`, `second-hand`, `weak`, `none`; None for a
-    plain fact about the model."""
+    """How strong the ground is: `paper`, `measured`, `second-hand`, `unverified`, `weak`, `none`;
+    None for a plain fact about the model."""
     source: str | None = None
     """Where the ground can be read; None for a plain fact about the model."""
 

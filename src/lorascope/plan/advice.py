@@ -214,6 +214,11 @@ def _written(
             "With rslora the scale is alpha/√r, so constant alpha/r gives the higher rank the"
             " larger scale."
         )
+    if request.init == "eva":
+        yield Advice(
+            "eva: call peft.initialize_lora_eva_weights with your data before training. It deals"
+            " the ranks out anew, so the counts here are those before it."
+        )
     if config["modules_to_save"]:
         yield Advice(
             f"{_and(config['modules_to_save'])} is trained and saved whole. vLLM rejects adapters"

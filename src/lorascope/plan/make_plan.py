@@ -8,6 +8,7 @@ from typing import Any
 from lorascope.core.errors import LorascopeError, PlanError, SpecificationError
 from lorascope.core.inventory import Inventory
 from lorascope.core.plan import Plan, Target
+from lorascope.core.roles import Kind
 from lorascope.core.spec import LoraSpec
 from lorascope.match import Match, match
 from lorascope.plan.advice import advise
@@ -43,6 +44,7 @@ def make_plan(inventory: Inventory, request: PlanRequest | None = None) -> Plan:
     selection = select(inventory, request)
     wanted = tuple(planned(each.module, inventory) for each in selection.chosen)
     _refuse_what_parameters_lack(request, wanted)
+    _refuse_what_conv1d_lacks(request, wanted)
     saved = saved_heads(inventory)
     unit = selection.unit
     fields, found = _first_exact(inventory, request, selection, wanted, saved, unit)
@@ -198,14 +200,22 @@ def _cheaper(
 
 
 def _check_ranks(request: PlanRequest, selection: Selection, unit: int) -> None:
-    if request.init != "orthogonal":
+    """Refuse ranks for which an initialization from the weights has no matrices.
+
+    Raises:
+        PlanError: A rank is odd or larger than a weight's smaller side.
+    """
+    if request.init in (True, False, "gaussian"):
         return
-    odd = next((c for c in selection.chosen if c.rule.rank(unit) % 2), None)
-    if odd is not None:
-        raise PlanError(
-            f"--init orthogonal needs even ranks; {odd.module.path} would get"
-            f" {odd.rule.rank(unit)}."
-        )
+    for chosen in selection.chosen:
+        module, rank = chosen.module, chosen.rule.rank(unit)
+        most = min(module.in_features or 0, module.out_features or 0)
+        if rank > most or (request.init == "orthogonal" and rank % 2):
+            expected = "an even rank of " if request.init == "orthogonal" else ""
+            raise PlanError(
+                f"--init {request.init}: {module.path} would get rank {rank}; expected {expected}"
+                f"at most {most}."
+            )
 
 
 def _refuse_what_parameters_lack(request: PlanRequest, wanted: Sequence[Planned]) -> None:
@@ -223,3 +233,17 @@ def _refuse_what_parameters_lack(request: PlanRequest, wanted: Sequence[Planned]
         " target_parameters.",
         "Drop the option, leave the experts out with --no-experts, or use --preset attention.",
     )
+
+
+def _refuse_what_conv1d_lacks(request: PlanRequest, wanted: Sequence[Planned]) -> None:
+    """PEFT's DoRA on OLoRA fails on a transposed weight.
+
+    Raises:
+        PlanError: Both are asked for a plan that has one.
+    """
+    first = next((each for each in wanted if each.module.kind is Kind.CONV1D), None)
+    if first is not None and request.dora and request.init == "olora":
+        raise PlanError(
+            f"--init olora with --dora: PEFT fails on {first.name}, which is a Conv1D.",
+            "Drop one of the two.",
+        )
