@@ -1,4 +1,7 @@
-"""The verbs of lorascope as functions: from a reference, a module or an inventory to an answer."""
+"""The verbs of lorascope as functions: from a reference, a module or an inventory to an answer.
+
+What only a build needs is imported there, so that an answer from the cache stays quick.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lorascope.core.errors import MissingDependencyError, RemoteCodeError, SpecificationError
 from lorascope.core.inventory import Inventory
 from lorascope.core.spec import LoraSpec
-from lorascope.roles import assign
 from lorascope.source.cache import Cache, cache_key
-from lorascope.source.checkpoint import inventory_from_tensors
 from lorascope.source.config_file import load_config_file
 from lorascope.source.resolve import resolve
 
@@ -59,6 +60,7 @@ def inspect(
     """
     if not isinstance(model, (str, os.PathLike)):
         from lorascope.build import inventory_of
+        from lorascope.roles import assign
 
         return assign(inventory_of(model))
     source = resolve(os.fspath(model), offline=offline, revision=revision)
@@ -150,6 +152,7 @@ def _built(source: ModelSource, task_type: str | None, trust_remote_code: bool) 
             ),
         )
     from lorascope.build import build
+    from lorascope.roles import assign
 
     try:
         built = build(source, task_type=task_type, trust_remote_code=trust_remote_code)
@@ -163,6 +166,9 @@ def _from_headers(
 ) -> Inventory:
     if source.tensors() is None:
         raise reason
+    from lorascope.roles import assign
+    from lorascope.source.checkpoint import inventory_from_tensors
+
     return assign(inventory_from_tensors(source))
 
 
