@@ -33,7 +33,7 @@ def of_peft(model: nn.Module, spec: LoraSpec) -> Verdict | Exception:
         try:
             config = LoraConfig(**arguments(spec))
             injected = get_peft_model(model, config, low_cpu_mem_usage=True)
-        except Exception as error:  # noqa: BLE001 - whatever PEFT raises is its verdict
+        except Exception as error:  # whatever PEFT raises is its verdict
             return error
         return Verdict(_layers(injected), injected.get_nb_trainable_parameters()[0])
 

@@ -84,6 +84,20 @@ def bare_layer(node: Node) -> Node:
     return node
 
 
+def trained_layer(node: Node) -> Node:
+    """Return the copy inside a wrapper of `modules_to_save`; any other node as it is."""
+    while node.type is NodeType.SAVED:
+        node = node.children["modules_to_save"].children["default"]
+    return node
+
+
+def base_path(path: str) -> str:
+    """Return the path in the bare model of a module that is now inside PEFT's wrappers."""
+    for part in (".modules_to_save.default", ".original_module"):
+        path = path.replace(part, "")
+    return path
+
+
 def find(root: Node, path: str) -> Node | None:
     """Return the node at `path`; None if a part of it is missing."""
     node: Node | None = root

@@ -92,8 +92,6 @@ def _existing_wrapper(root: Node, path: str, entry: str) -> Node | None:
             "name, and some task types add their head to them).",
             "Name it in one of the two only; exclude_modules keeps LoRA away from it.",
         )
-    if target.type is NodeType.TOKENS:
-        raise SpecificationError(f"modules_to_save and trainable_token_indices both name {path!r}.")
     return None
 
 

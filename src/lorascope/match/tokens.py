@@ -9,7 +9,16 @@ from lorascope.core.errors import SpecificationError
 from lorascope.core.inventory import Inventory
 from lorascope.core.roles import Kind
 from lorascope.core.spec import LoraSpec
-from lorascope.match.injected import Node, NodeType, Tensor, find, named_nodes, put_tokens
+from lorascope.match.injected import (
+    Node,
+    NodeType,
+    Tensor,
+    base_path,
+    find,
+    named_nodes,
+    put_tokens,
+    trained_layer,
+)
 from lorascope.match.result import TrainedTokens
 
 Indices = tuple[int, ...]
@@ -29,7 +38,7 @@ def train_tokens(
     if spec.trainable_token_indices is None:
         return [], []
     model = inventory.model
-    layers = _layers(spec, model.input_embedding)
+    layers = _layers(root, spec, model.input_embedding)
     _check_not_saved(layers, spec)
     tied = bool(model.tie_word_embeddings)
     skipped, mismatch = _tied_layers(layers, inventory, spec) if tied else (frozenset(), False)
@@ -52,11 +61,14 @@ def train_tokens(
     return trained, warnings
 
 
-def _layers(spec: LoraSpec, input_embedding: str | None) -> Mapping[str, Indices]:
+def _layers(root: Node, spec: LoraSpec, input_embedding: str | None) -> Mapping[str, Indices]:
     stated = spec.trainable_token_indices
     if isinstance(stated, Mapping):
         return stated
-    return {input_embedding or "embed_tokens": stated or ()}
+    # PEFT looks for the name under which the embedding now is, maybe inside a saved copy.
+    embedding = None if input_embedding is None else find(root, input_embedding)
+    name = next((path for path, node in named_nodes(root) if node is embedding), "embed_tokens")
+    return {name: stated or ()}
 
 
 def _check_not_saved(layers: Mapping[str, Indices], spec: LoraSpec) -> None:
@@ -136,21 +148,17 @@ def _ending_with(root: Node, name: str) -> list[str]:
 
 
 def _weight(target: Node | None, path: str, inventory: Inventory) -> Tensor:
-    module = inventory.by_path.get(path)
     if target is not None and target.type.is_lora:
         raise SpecificationError(
             f"trainable_token_indices cannot be applied to {path!r}, which LoRA adapts as well.",
             "Exclude it with exclude_modules.",
         )
-    if target is None or target.type is not NodeType.PLAIN or module is None:
-        raise SpecificationError(
-            f"trainable_token_indices names {path!r}, which is no plain embedding here."
-        )
-    weight = target.tensors.get("weight")
-    if weight is None or module.kind not in (Kind.EMBEDDING, Kind.LINEAR):
-        raise SpecificationError(
-            f"trainable_token_indices names {path!r} ({module.cls}), which is no embedding."
-        )
+    module = inventory.by_path.get(base_path(path))
+    weight = None
+    if target is not None and target.type in (NodeType.PLAIN, NodeType.SAVED):
+        weight = trained_layer(target).tensors.get("weight")
+    if weight is None or module is None or module.kind not in (Kind.EMBEDDING, Kind.LINEAR):
+        raise SpecificationError(f"trainable_token_indices names {path!r}, which is no embedding.")
     return weight
 
 
