@@ -14,10 +14,9 @@ from lorascope.core.inventory import Inventory
 
 @pytest.fixture(autouse=True)
 def _closed_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("LORASCOPE_DEBUG", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+    for name in ("LORASCOPE_DEBUG", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("COLUMNS", "80")
 
 
 @pytest.fixture

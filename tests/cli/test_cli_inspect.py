@@ -108,6 +108,18 @@ def test_text_keeps_to_the_width_asked(serve: Serve, capsys: Capture, width: int
     assert max(map(len, result.out.splitlines())) <= width
 
 
+@pytest.mark.parametrize(
+    ("columns", "widest"), [("60", 60), ("0", 70), ("", 70), ("wide", 70), ("1", 45)]
+)
+def test_columns_states_the_width_of_a_pipe_too(
+    llama: Inventory, capsys: Capture, monkeypatch: pytest.MonkeyPatch, columns: str, widest: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    lines = run(capsys, "inspect", "tiny").out.splitlines()
+    rows = [len(line) for line in lines if "self_attn" in line]
+    assert max(rows) <= widest if widest < 70 else max(rows) > 70
+
+
 def test_colour_can_be_forced_and_forbidden(
     llama: Inventory, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,19 +14,26 @@ if TYPE_CHECKING:
 
     from lorascope.report.lines import Line
 
+_NARROWEST = 20
+"""Characters a line below which nothing could be laid out."""
 _WITHOUT_UNICODE = str.maketrans(
     {"→": "->", "×": "x", "–": "-", "…": "...", "·": "-", "✓": "+", "√": "sqrt ", "≤": "<="}
 )
 
 
 def text_width(asked: int | None) -> int:
-    """Return the width to lay text out for: as asked, the terminal's, or unlimited in a pipe."""
+    """Return the width to lay text out for.
+
+    That is: as asked, else COLUMNS, else the terminal's; unlimited in a pipe.
+    """
     if asked is not None:
         return asked
-    if sys.stdout is not None and sys.stdout.isatty():
+    stated = os.environ.get("COLUMNS", "")
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    if on_terminal or (stated.isascii() and stated.isdigit() and int(stated) > 0):
         import shutil
 
-        return shutil.get_terminal_size().columns
+        return max(shutil.get_terminal_size().columns, _NARROWEST)
     from lorascope.report.layout import UNLIMITED
 
     return UNLIMITED

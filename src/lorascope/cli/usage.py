@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
         """
         raise UsageError(f"{self.prog}: {message}", f"See: {self.prog} --help")
 
-    def _print_message(self, message: str, file: Any = None) -> None:
+    def _print_message(self, message: str, file: Any = None) -> None:  # noqa: ARG002 - argparse's
         # argparse's own says nothing if the output cannot be written.
         if message:
             write(message)
