@@ -203,6 +203,8 @@ def test_the_config_gives_what_tensors_do_not() -> None:
     assert (model.num_attention_heads, model.num_experts, model.dtype) == (4, 2, "bfloat16")
     assert (model.input_embedding, model.output_embedding) == ("model.embed_tokens", "lm_head")
     assert any("experts one by one" in note for note in model.notes)
+    tied = _read(*tensors[:2], config={"tie_word_embeddings": True}).model
+    assert any("tied to the embedding and not stored" in note for note in tied.notes)
     without = _read(*tensors).model
     assert (without.cls, without.task_type) == ("unknown", None)
 

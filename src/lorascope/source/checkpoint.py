@@ -65,7 +65,7 @@ def inventory_from_tensors(source: ModelSource) -> Inventory:
     )
     model = _model_info(source, config, stated, modules)
     return Inventory(
-        model=replace(model, notes=(*source.notes, *_notes(source, modules, renamed))),
+        model=replace(model, notes=(*source.notes, *_notes(source, model, modules, renamed))),
         built_with=BuiltWith(method="checkpoint", lorascope=__version__),
         modules=modules,
     )
@@ -203,12 +203,17 @@ def _renamed(tensors: Sequence[TensorHeader], architecture: str) -> tuple[Tensor
 
 
 def _notes(
-    source: ModelSource, modules: Sequence[Module], tensors: Sequence[TensorHeader]
+    source: ModelSource,
+    model: ModelInfo,
+    modules: Sequence[Module],
+    tensors: Sequence[TensorHeader],
 ) -> list[str]:
     notes = [
         "Read off the checkpoint's tensor names and shapes: kinds are inferred, and the class"
         " that PEFT sees may name modules differently."
     ]
+    if model.tie_word_embeddings and model.output_embedding is None:
+        notes.append("The output head is tied to the embedding and not stored, so not listed.")
     packed = sum(1 for module in modules if module.kind is Kind.NOT_ADAPTABLE)
     if packed:
         notes.append(

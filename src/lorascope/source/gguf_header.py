@@ -30,6 +30,8 @@ _LONGEST_LIST = 10_000
 """Entries beyond which only a list's length is kept."""
 _MOST_ENTRIES = 5_000_000
 """Texts and lists inside lists, over the whole file; the largest vocabularies have 500,000."""
+_READ_THROUGH = 4_096
+"""Bytes up to which reading past is quicker than seeking past."""
 _DEEPEST_ARRAY = 4
 _STRING, _ARRAY, _BOOL = 8, 9, 7
 _SCALARS: Mapping[int, str] = {
@@ -194,7 +196,10 @@ class _Reader:
     def _skip(self, length: int) -> None:
         if length > self._left:
             raise self._bad("it ends inside its metadata")
-        self._file.seek(length, 1)
+        if length <= _READ_THROUGH:
+            self._file.read(length)
+        else:
+            self._file.seek(length, 1)
         self._left -= length
 
     def _bad(self, why: str) -> ModelConfigError:
