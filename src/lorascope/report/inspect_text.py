@@ -31,7 +31,6 @@ _COLUMNS = (
     Column("parameters", right=True),
     Column("share", right=True, style="dim"),
     Column("LoRA/r", right=True),
-    Column("class", style="dim", label=False),
 )
 _NAME = 2
 _MARKS = {Evidence.OBSERVED: "✓", Evidence.NAMED: "·", Evidence.UNKNOWN: "?"}
@@ -108,18 +107,18 @@ def _is_hazardous(module: Module) -> bool:
 def _row(row: FoldedRow, total: int) -> Row:
     module = row.first
     cross = " (cross)" if module.cross_attention else ""
+    cls = "" if module.cls in _USUAL_CLASSES else f"  ({module.cls})"
     tied = f"  = {row.tied_to}" if row.tied_to else ""
     return Row(
         (
             f"  {short_role(module.role)}{cross}",
             "!" if _is_hazardous(module) else _MARKS[module.evidence],
-            f"{row.pattern or '(the model itself)'}{tied}",
+            f"{row.pattern or '(the model itself)'}{cls}{tied}",
             exact(row.count),
             shape_text(module),
             exact(row.params),
             percent(row.params, total),
             exact(row.lora_params_per_rank) if module.kind.adaptable else "–",
-            "" if module.cls in _USUAL_CLASSES else module.cls,
         )
     )
 
@@ -146,7 +145,6 @@ def _sum_row(words: str, sums: RowGroup | RowSection, total: int) -> Row:
         exact(sums.params),
         percent(sums.params, total),
         exact(sums.lora_params_per_rank),
-        "",
     )
     return Row(cells, "dim")
 
@@ -167,14 +165,14 @@ def _closing_rows(
         yield _plain_row("norms and others that no adapter fits", containers, total)
     lora = sum(section.lora_params_per_rank for section in found)
     numbers = (exact(total), percent(total, total), exact(lora))
-    yield Row(("", "", "total", "", "", *numbers, ""), "bold")
+    yield Row(("", "", "total", "", "", *numbers), "bold")
     missing = total - listed - hidden - containers
     if missing and not any(m.kind is Kind.CONTAINER for m in shown):
         yield Heading(f"{counted(missing, 'parameter')} of the total are in no module", "yellow")
 
 
 def _plain_row(words: str, params: int, total: int) -> Row:
-    return Row(("", "", words, "", "", exact(params), percent(params, total), "", ""), "dim")
+    return Row(("", "", words, "", "", exact(params), percent(params, total), ""), "dim")
 
 
 def _legend(shown: Sequence[Module], width: int) -> list[Line]:
