@@ -8,7 +8,7 @@ from lorascope.core.errors import SpecificationError
 from lorascope.core.spec import LoraSpec
 from lorascope.match.bounded_regex import BoundedRegex
 from lorascope.match.expert_rewrite import Rewrite
-from lorascope.match.names import entries_of_list
+from lorascope.match.names import EntryList
 from lorascope.match.patterns import names_of_key
 from lorascope.match.result import EntryMatch, MatchedTarget, SavedModule, Where
 from lorascope.match.selection import Selection
@@ -55,7 +55,8 @@ def _targets(
         yield _entry(Where.TARGET_MODULES, entries, paths, _why_pattern(entries, paths))
         return
     hits = _by_entry((target.path for target in targets if not target.is_parameter), entries)
-    wanted = _by_entry(selection.wanted, entries)
+    missed = [entry for entry in entries if not hits[entry]]
+    wanted = _by_entry(selection.wanted, missed)
     for entry in entries:
         parameter = rewrite.parameters_of.get(entry)
         if parameter is not None:
@@ -70,7 +71,7 @@ def _targets(
             )
         else:
             paths = hits[entry]
-            why = _why_listed(entry, paths, wanted[entry], selection)
+            why = _why_listed(entry, paths, wanted.get(entry, ()), selection)
         yield _entry(Where.TARGET_MODULES, entry, paths, why)
 
 
@@ -104,8 +105,9 @@ def _exclusions(spec: LoraSpec, selection: Selection) -> Iterator[EntryMatch]:
     listed = [entries] if isinstance(entries, str) else entries
     hits: dict[str, list[str]] = {entry: [] for entry in listed}
     named: dict[str, int] = dict.fromkeys(listed, 0)
+    known = EntryList(listed)
     for name, decided in selection.excluded.items():
-        by = [decided] if isinstance(entries, str) else entries_of_list(name, hits)
+        by = [decided] if isinstance(entries, str) else known.naming(name)
         for entry in by:
             if entry in hits:
                 named[entry] += 1
@@ -204,8 +206,9 @@ def _layers(spec: LoraSpec, selection: Selection) -> Iterator[EntryMatch]:
 def _by_entry(names: Iterable[str], entries: Iterable[str]) -> Mapping[str, list[str]]:
     """Return for each entry of a list the names that it names."""
     hits: dict[str, list[str]] = {entry: [] for entry in entries}
+    known = EntryList(hits)
     for name in names:
-        for entry in entries_of_list(name, hits):
+        for entry in known.naming(name):
             hits[entry].append(name)
     return hits
 

@@ -17,7 +17,7 @@ from lorascope.match.entries import explain
 from lorascope.match.expert_rewrite import Rewrite, rewritten
 from lorascope.match.limits import check_configuration, check_something_matched
 from lorascope.match.minimal_suffixes import shortened
-from lorascope.match.names import entries_of_list, visited_modules
+from lorascope.match.names import EntryList, visited_modules
 from lorascope.match.peft_defaults import default_targets
 from lorascope.match.result import Match, Reason
 from lorascope.match.selection import Selection, select
@@ -56,12 +56,8 @@ def match(inventory: Inventory, spec: LoraSpec, *, peft_version: str = NEWEST) -
     dummy = effective.target_modules == _DUMMY
     names = () if dummy else tuple(path for path in modules if path)
     selection = select(names, effective, regex, behaviour)
-    to_tie = tuple(_named_by(names, tying.targets))
-    chosen = {
-        path: _chosen_by(path, entry, spec, with_default, rewrite)
-        for path, entry in selection.chosen.items()
-        if path not in to_tie
-    }
+    to_tie = tuple(EntryList(tying.targets).named(names))
+    chosen = _chosen(selection, to_tie, spec, with_default, rewrite)
     adapted = adapt_modules(modules, chosen, effective, model, regex)
     parameters = adapt_parameters(
         modules, _parameter_entries(spec, effective, rewrite), adapted, effective, model, regex
@@ -129,19 +125,29 @@ def _spelled_out(spec: LoraSpec, model: ModelInfo, modules: Mapping[str, Module]
     return spec if short is entries else replace(spec, target_modules=tuple(sorted(short)))
 
 
-def _chosen_by(
-    path: str, entry: str, spec: LoraSpec, with_default: LoraSpec, rewrite: Rewrite
-) -> tuple[str, Reason]:
-    """Return the user's entry that chose a module, and why it did."""
+def _chosen(
+    selection: Selection,
+    to_tie: Sequence[str],
+    spec: LoraSpec,
+    with_default: LoraSpec,
+    rewrite: Rewrite,
+) -> dict[str, tuple[str, Reason]]:
+    """Return the chosen modules, each with the user's entry that chose it and why it did."""
+    chosen = {path: entry for path, entry in selection.chosen.items() if path not in to_tie}
     asked = spec.target_modules
     if isinstance(asked, str):
-        if is_all_linear(spec):
-            return asked, Reason.ALL_LINEAR
-        return asked, Reason.REWRITE if rewrite.resolved else Reason.REGEX
+        reason = Reason.REWRITE if rewrite.resolved else Reason.REGEX
+        reason = Reason.ALL_LINEAR if is_all_linear(spec) else reason
+        return dict.fromkeys(chosen, (asked, reason))
     if asked is None:
         default = with_default.target_modules
-        return (default if isinstance(default, str) else entry), Reason.DEFAULT
-    own = next(entries_of_list(path, frozenset(asked)), None)
+        pattern = default if isinstance(default, str) else None
+        return {path: (pattern or entry, Reason.DEFAULT) for path, entry in chosen.items()}
+    own = EntryList(asked).named(chosen)
+    return {path: _chosen_by_list(path, entry, own.get(path)) for path, entry in chosen.items()}
+
+
+def _chosen_by_list(path: str, entry: str, own: str | None) -> tuple[str, Reason]:
     if own is None:
         return entry, Reason.TIED
     return own, Reason.EXACT_NAME if own == path else Reason.LIST_SUFFIX
@@ -216,8 +222,3 @@ def _as_left_by_peft(
 
 def _taken_out(selection: Selection) -> tuple[str, ...]:
     return tuple(path for path in selection.wanted if path in selection.excluded)
-
-
-def _named_by(names: Iterable[str], entries: Sequence[str]) -> list[str]:
-    known = frozenset(entries)
-    return [name for name in names if known and any(True for _ in entries_of_list(name, known))]

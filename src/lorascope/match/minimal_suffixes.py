@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from lorascope.core.errors import SpecificationError
-from lorascope.match.names import entries_of_list, proper_suffixes
+from lorascope.match.names import EntryList, proper_suffixes
 
 SHORTENED_FROM = 20
 """Entries from which PEFT shortens a list.
@@ -35,7 +35,8 @@ def shortened(entries: frozenset[str], module_names: Iterable[str]) -> frozenset
             f"{SHORTENED_FROM} or more ('target_modules should not contain an empty string').",
             "Remove it.",
         )
-    others = [name for name in module_names if next(entries_of_list(name, entries), None) is None]
+    known = EntryList(entries)
+    others = [name for name in module_names if known.first_naming(name) is None]
     minimal = minimal_suffixes(entries, others)
     return minimal if len(minimal) < len(entries) else entries
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.roles import Kind
@@ -49,25 +49,34 @@ def proper_suffixes(name: str) -> Iterator[str]:
         dot = name.find(".", dot + 1)
 
 
-def entries_of_list(name: str, entries: Collection[str]) -> Iterator[str]:
-    """Yield the entries that name `name`: the full name itself, or what follows one of its dots.
+class EntryList:
+    """A list of entries, each of which names a module exactly or by the end of its name.
 
-    This is PEFT's `key in entries or key.endswith("." + entry)`, asked through the few suffixes
-    of the name instead of through all entries. Pass a set or a mapping.
+    It answers PEFT's `key in entries or key.endswith("." + entry)` by looking up the few ends of
+    the name that are as long, in parts, as some entry, instead of going through all entries.
     """
-    if name in entries:
-        yield name
-    for suffix in proper_suffixes(name):
-        if suffix in entries:
-            yield suffix
 
+    def __init__(self, entries: Iterable[str]) -> None:
+        by_dots: dict[int, set[str]] = {}
+        for entry in entries:
+            by_dots.setdefault(entry.count("."), set()).add(entry)
+        self._by_dots = sorted(by_dots.items(), reverse=True)
 
-def named_by_list(names: Iterable[str], entries: Iterable[str]) -> dict[str, str]:
-    """Return, for each name that an entry names, the most specific entry that does."""
-    known = frozenset(entries)
-    named: dict[str, str] = {}
-    for name in names:
-        entry = next(entries_of_list(name, known), None)
-        if entry is not None:
-            named[name] = entry
-    return named
+    def naming(self, name: str) -> Iterator[str]:
+        """Yield the entries that name `name`, the most specific first."""
+        for dots, entries in self._by_dots:
+            first, *rest = name.rsplit(".", dots + 1)
+            if len(rest) < dots:
+                continue
+            end = name if len(rest) == dots else name[len(first) + 1 :]
+            if end in entries:
+                yield end
+
+    def first_naming(self, name: str) -> str | None:
+        """Return the most specific entry that names `name`; None if none does."""
+        return next(self.naming(name), None)
+
+    def named(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the names that an entry names, in order, each with the most specific entry."""
+        found = ((name, self.first_naming(name)) for name in names)
+        return {name: entry for name, entry in found if entry is not None}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lorascope.core.errors import SpecificationError
 from lorascope.core.inventory import Module, Parameter
 from lorascope.core.roles import Kind
-from lorascope.match.names import ancestors, entries_of_list, joined
+from lorascope.match.names import EntryList, ancestors, joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,15 @@ def reached_parameters(
         SpecificationError: An entry reaches what PEFT cannot wrap: a parameter of the model
             itself, of a module that `target_modules` adapts, or below a wrapped module.
     """
-    known = frozenset(entries)
+    known = EntryList(entries)
     reached: list[ReachedParameter] = []
     wrapped: set[str] = set()
     for path, module in modules.items():
         if joined(path, "parametrizations") in modules:
-            _check_parametrized(path, known)
+            _check_parametrized(path, entries)
             continue
         for parameter in _own_parameters(module):
-            entry = next(entries_of_list(f"{path}.{parameter.name}", known), None)
+            entry = known.first_naming(f"{path}.{parameter.name}")
             if entry is None:
                 continue
             _check_holder(path, parameter.name, entry, adapted, wrapped)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lorascope.core.errors import SpecificationError
 from lorascope.core.spec import LoraSpec
 from lorascope.match.bounded_regex import BoundedRegex, Pattern
-from lorascope.match.names import named_by_list
+from lorascope.match.names import EntryList
 from lorascope.match.versions import Behaviour
 
 _FIRST_INDEX = re.compile(r".*?\.[^.]*\.(\d+)\.")
@@ -83,7 +83,7 @@ def _excluded(names: Sequence[str], spec: LoraSpec, regex: BoundedRegex) -> dict
     if isinstance(entries, str):
         pattern = Pattern(entries, "exclude_modules")
         return dict.fromkeys(regex.matching(pattern, names, whole=True), entries)
-    return named_by_list(names, entries)
+    return EntryList(entries).named(names)
 
 
 def _saved(names: Sequence[str], spec: LoraSpec, regex: BoundedRegex) -> dict[str, str]:
@@ -97,7 +97,7 @@ def _wanted(names: Sequence[str], spec: LoraSpec, regex: BoundedRegex) -> dict[s
     if isinstance(targets, str):
         pattern = Pattern(targets, "target_modules")
         return dict.fromkeys(regex.matching(pattern, names, whole=True), targets)
-    return named_by_list(names, targets)
+    return EntryList(targets).named(names)
 
 
 def _asked_layers(spec: LoraSpec) -> frozenset[int] | None:
