@@ -12,7 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lorascope.core.errors import MissingDependencyError, RemoteCodeError, SpecificationError
+from lorascope.core.errors import (
+    LorascopeError,
+    MissingDependencyError,
+    RemoteCodeError,
+    SpecificationError,
+    UnknownModelTypeError,
+)
 from lorascope.core.inventory import Inventory
 from lorascope.core.spec import LoraSpec
 from lorascope.source.cache import Cache, cache_key
@@ -155,21 +161,21 @@ def _built(source: ModelSource, task_type: str | None, trust_remote_code: bool) 
     from lorascope.roles import assign
 
     try:
-        built = build(source, task_type=task_type, trust_remote_code=trust_remote_code)
-    except RemoteCodeError as error:
+        return assign(build(source, task_type=task_type, trust_remote_code=trust_remote_code))
+    except (RemoteCodeError, UnknownModelTypeError) as error:
         return _from_headers(source, error)
-    return assign(built)
 
 
-def _from_headers(
-    source: ModelSource, reason: MissingDependencyError | RemoteCodeError
-) -> Inventory:
+def _from_headers(source: ModelSource, reason: LorascopeError) -> Inventory:
+    """Read the inventory off the checkpoint's headers, or raise why it could not be built."""
     if source.tensors() is None:
         raise reason
     from lorascope.roles import assign
     from lorascope.source.checkpoint import inventory_from_tensors
 
-    return assign(inventory_from_tensors(source))
+    found = assign(inventory_from_tensors(source))
+    notes = (f"Read from the checkpoint's headers: {reason.what}", *found.model.notes)
+    return replace(found, model=replace(found.model, notes=notes))
 
 
 def _labelled(inventory: Inventory, source: ModelSource) -> Inventory:

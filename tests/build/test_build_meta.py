@@ -8,8 +8,8 @@ from lorascope.build.model_class import TASK_MAPPINGS
 from lorascope.core.errors import (
     ModelBuildError,
     ModelConfigError,
-    ModelReferenceError,
     RemoteCodeError,
+    UnknownModelTypeError,
 )
 from lorascope.source.model_source import ModelSource
 
@@ -81,12 +81,12 @@ def test_a_bare_model_type_gives_the_class_it_is_published_as(model_type, cls):
 
 
 def test_an_unknown_model_type_names_the_nearest():
-    with pytest.raises(ModelReferenceError, match="'lama'.*llama"):
+    with pytest.raises(UnknownModelTypeError, match="'lama'.*llama"):
         build(default("lama"))
 
 
 def test_a_config_without_model_type_is_refused():
-    with pytest.raises(ModelConfigError, match="no model_type"):
+    with pytest.raises(UnknownModelTypeError, match="no config states a model_type"):
         build(source(LLAMA, model_type=None))
 
 

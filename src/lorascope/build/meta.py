@@ -25,6 +25,7 @@ from lorascope.core.errors import (
     ModelBuildError,
     ModelConfigError,
     RemoteCodeError,
+    UnknownModelTypeError,
 )
 from lorascope.core.inventory import BuiltWith, Inventory
 
@@ -93,8 +94,8 @@ def inventory_of(module: nn.Module, reference: str = "nn.Module") -> Inventory:
 
 def _config(source: ModelSource) -> Any:
     if source.model_type is None:
-        raise ModelConfigError(
-            f"{source.reference}: the config has no model_type.",
+        raise UnknownModelTypeError(
+            f"{source.reference}: no config states a model_type.",
             "Add the model_type that transformers knows the model by, for example 'llama'.",
         )
     cls = config_class(source.model_type)

@@ -9,7 +9,7 @@ import transformers
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from lorascope.core.errors import ModelBuildError, ModelConfigError, ModelReferenceError
+from lorascope.core.errors import ModelBuildError, ModelConfigError, UnknownModelTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +45,7 @@ def config_class(model_type: str) -> type[Any]:
     """Return the config class of a transformers model type.
 
     Raises:
-        ModelReferenceError: The installed transformers has no such type; the hint names the
+        UnknownModelTypeError: The installed transformers has no such type; the hint names the
             nearest ones.
     """
     try:
@@ -53,7 +53,7 @@ def config_class(model_type: str) -> type[Any]:
     except KeyError:
         near = difflib.get_close_matches(model_type, list(CONFIG_MAPPING.keys()), n=3)
         nearest = f"Nearest types: {', '.join(near)}. " if near else ""
-        raise ModelReferenceError(
+        raise UnknownModelTypeError(
             f"transformers {transformers.__version__} has no model type {model_type!r}.",
             f"{nearest}A newer transformers may have it; a directory, a config.json or a Hub id "
             "can be given as well.",

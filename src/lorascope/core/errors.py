@@ -44,6 +44,10 @@ class ModelReferenceError(LorascopeError):
     """A model reference names nothing that can be read (missing, gated, offline, unknown type)."""
 
 
+class UnknownModelTypeError(ModelReferenceError):
+    """The installed transformers has no such model type, or the source names none."""
+
+
 class ModelConfigError(LorascopeError):
     """A model's config is malformed, contradicts itself or asks for impossible sizes."""
 
