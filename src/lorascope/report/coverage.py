@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from lorascope.core.inventory import Inventory
-from lorascope.core.roles import Kind
+from lorascope.core.inventory import Inventory, Module
+from lorascope.core.roles import Kind, Tower
 from lorascope.report.inspect_rows import GROUPS, own_params
 from lorascope.report.numbers import percent
+
+_OTHER_TOWERS = (Tower.VISION, Tower.AUDIO, Tower.PROJECTOR)
 
 
 def uncovered_text(inventory: Inventory, covered: Collection[str]) -> str:
@@ -18,18 +20,21 @@ def uncovered_text(inventory: Inventory, covered: Collection[str]) -> str:
         covered: Full names of the adapted modules and expert parameters.
     """
     own = own_params(inventory)
+    at_home = {*inventory.model.main_towers, Tower.TEXT}  # T5's shared embedding is of no tower
     left: dict[str, int] = {}
     for module in inventory.modules:
         if module.path in covered:
             continue
-        title = _title(module.kind, module.role.group)
-        if module.tower not in inventory.model.main_towers and module.kind is not Kind.CONTAINER:
-            title = f"{module.tower} tower"
+        title = _title(module, inventory)
         left[title] = left.get(title, 0) + own[module.path]
     total = inventory.model.total_params
     ordered = sorted(left.items(), key=lambda item: -item[1])
     return ", ".join(f"{title} {percent(params, total)}" for title, params in ordered if params)
 
 
-def _title(kind: Kind, group: str) -> str:
-    return "norms and others" if kind is Kind.CONTAINER else GROUPS[group]
+def _title(module: Module, inventory: Inventory) -> str:
+    if module.kind is Kind.CONTAINER:
+        return "norms and others"
+    if module.tower in _OTHER_TOWERS and module.tower not in inventory.model.main_towers:
+        return f"{module.tower} tower" if module.tower is not Tower.PROJECTOR else "projector"
+    return GROUPS[module.role.group]
