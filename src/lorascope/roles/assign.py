@@ -125,8 +125,7 @@ def _towers(
     placed.update(
         (module.path, tower) for module in loose if (tower := below(module.path, roots)) is not None
     )
-    rest = tuple(module for module in loose if module.path not in placed)
-    body = body_tower(rest, modules, model_type, context)
+    body = body_tower(loose, modules, model_type, context)
     sense = sense_tower(modules, model_type, context)
     towers = {module.path: placed.get(module.path, body) for module in modules}
     lone = lone_tower(set(towers.values()), sense)

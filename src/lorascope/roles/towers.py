@@ -69,7 +69,7 @@ def body_tower(
     """Return the tower of whatever has no other: text, unless the model embeds no tokens there.
 
     Args:
-        loose: The modules that belong to no tower by config, name or encoder and decoder.
+        loose: The modules that belong to no tower by config or name, encoder and decoder included.
         modules: All modules of the model.
         model_type: Model type of the whole model; empty if it is not known.
         context: The rows that name audio models.
