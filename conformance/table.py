@@ -13,7 +13,6 @@ from measure import OBSERVED, Difference, Result
 from lorascope.roles.rule import Rule
 from lorascope.roles.tables import shipped_rules
 
-
 NO_CLASS_SHOWS = "checkpoint"
 """The table of names that only checkpoints have; the tests hit each of its rows."""
 
