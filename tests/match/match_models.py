@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -126,8 +126,8 @@ class Case:
     """A model and its inventory. The model is never changed: PEFT gets a copy."""
 
     name: str
-    model: nn.Module
-    inventory: Inventory
+    model: nn.Module = field(repr=False)
+    inventory: Inventory = field(repr=False)
     task_types: tuple[str | None, ...]
 
     def fresh(self) -> nn.Module:
