@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peft import get_peft_model
+import torch
+from peft import get_peft_model, get_peft_model_state_dict
 from peft.tuners.lora import LoraLayer
 from peft.tuners.lora.layer import ParamWrapper
 from torch import nn
 
 from lorascope.core.plan import Plan
 from lorascope.core.roles import Kind
+from lorascope.plan.file_size import safetensors_bytes
+from lorascope.plan.tensors import Tensor
 
 _HARMLESS = (
     # It applies the key all the same: the check looks at modules only, not at parameters.
@@ -85,3 +88,14 @@ def saved_bytes(injected: Any, directory: Path) -> int:
         warnings.simplefilter("ignore")
         injected.save_pretrained(str(directory))
     return (directory / "adapter_model.safetensors").stat().st_size
+
+
+def stated_bytes(injected: Any) -> int:
+    """Size of the file for the tensors that PEFT would write, for a model without weights."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tensors = get_peft_model_state_dict(injected)
+    types = {torch.float32: "F32", torch.bfloat16: "BF16", torch.float16: "F16"}
+    return safetensors_bytes(
+        Tensor(name, tuple(tensor.shape), types[tensor.dtype]) for name, tensor in tensors.items()
+    )

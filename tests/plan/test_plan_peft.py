@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import peft
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from peft_judge import inject, planned_scales, saved_bytes
+from peft_judge import inject, planned_scales, saved_bytes, stated_bytes
 from tiny_models import NAMES, inventory, on_meta, with_weights
 
 from lorascope.core.errors import PlanError
@@ -34,11 +35,17 @@ WITHOUT_ATTENTION = {"mamba"}
 ONLY_EXPERTS = {"mixtral", "gpt_oss"}
 
 
+def _request(**options: Any) -> PlanRequest:
+    """A request for the installed PEFT."""
+    return PlanRequest(**options, peft_version=peft.__version__)
+
+
 def _judge(name: str, plan: Plan) -> None:
     known = inventory(name)
     injected = inject(on_meta(name), plan)
     assert injected.scales == planned_scales(plan, known)
     assert injected.trainable == plan.trainable_params
+    assert stated_bytes(injected.model) == plan.adapter_bytes
     heads = sum(known.by_path[path].total_params for path in plan.saved_modules)
     if plan.adapter_config["bias"] == "none":
         assert plan.trainable_params == heads + sum(target.params for target in plan.targets)
@@ -47,7 +54,7 @@ def _judge(name: str, plan: Plan) -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_preset_is_carried_out(name: str, preset: str) -> None:
-    request = PlanRequest(preset=preset)
+    request = _request(preset=preset)
     if name in WITHOUT_ATTENTION and preset != "all-linear":
         with pytest.raises(PlanError, match="This model has no"):
             make_plan(inventory(name), request)
@@ -61,14 +68,12 @@ def test_every_preset_is_carried_out(name: str, preset: str) -> None:
 
 
 @pytest.mark.parametrize("options", OPTIONS[1:], ids=str)
-@pytest.mark.parametrize(
-    "name", ["llama", "phi3", "gpt2", "deepseek_v3", "qwen3_moe", "mixtral", "t5", "bert_seq_cls"]
-)
+@pytest.mark.parametrize("name", ["llama", "gpt2", "deepseek_v3", "mixtral", "t5", "bert_seq_cls"])
 def test_every_option_is_carried_out(name: str, options: dict[str, Any]) -> None:
     made = 0
-    for preset in PRESETS:
+    for preset in ("qv", "extended", "all-linear"):
         try:
-            plan = make_plan(inventory(name), PlanRequest(preset=preset, **options))
+            plan = make_plan(inventory(name), _request(preset=preset, **options))
         except PlanError:
             continue
         made += 1
@@ -80,7 +85,7 @@ def test_every_option_is_carried_out(name: str, options: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("tower", ["vision", "projector"])
 def test_a_tower_is_adapted_when_asked(tower: str) -> None:
-    plan = make_plan(inventory("llava"), PlanRequest(preset="all-linear", towers=(tower,)))
+    plan = make_plan(inventory("llava"), _request(preset="all-linear", towers=(tower,)))
     assert {target.tower.value for target in plan.targets} == {tower}
     _judge("llava", plan)
 
@@ -119,7 +124,7 @@ def _requests(draw: st.DrawFn) -> tuple[str, PlanRequest]:
         options["rank"] = 2 * draw(st.integers(1, 6))
     elif draw(st.booleans()):
         options["max_params"] = draw(st.integers(100, 200_000))
-    return name, PlanRequest(**options)
+    return name, _request(**options)
 
 
 @given(_requests())
@@ -165,7 +170,7 @@ def test_the_file_has_the_size_that_the_plan_states(
 ) -> None:
     known = inventory(name)
     stated = replace(known, model=replace(known.model, dtype=str(dtype).removeprefix("torch.")))
-    plan = make_plan(stated, PlanRequest(**options))
+    plan = make_plan(stated, _request(**options))
     injected = inject(with_weights(name, dtype), plan)
     assert saved_bytes(injected.model, tmp_path) == plan.adapter_bytes
 
@@ -173,7 +178,7 @@ def test_the_file_has_the_size_that_the_plan_states(
 def test_the_configuration_round_trips(tmp_path: Path) -> None:
     from peft import LoraConfig
 
-    plan = make_plan(inventory("deepseek_v3"), PlanRequest(preset="extended", experts=True))
+    plan = make_plan(inventory("deepseek_v3"), _request(preset="extended", experts=True))
     plan.to_peft().save_pretrained(str(tmp_path))
     loaded = LoraConfig.from_pretrained(str(tmp_path))
     for key, value in plan.adapter_config.items():
@@ -184,7 +189,7 @@ def test_the_configuration_round_trips(tmp_path: Path) -> None:
 
 
 def test_peft_leaves_the_plan_as_it_was() -> None:
-    plan = make_plan(inventory("bert_seq_cls"), PlanRequest())
+    plan = make_plan(inventory("bert_seq_cls"), _request())
     before = repr(plan)
     inject(on_meta("bert_seq_cls"), plan)
     assert repr(plan) == before
@@ -192,7 +197,7 @@ def test_peft_leaves_the_plan_as_it_was() -> None:
 
 @pytest.mark.parametrize("name", ["qwen3_moe", "deepseek_v3", "mixtral", "qwen2_moe"])
 def test_what_is_named_as_a_parameter_trains_as_a_linear_would(name: str) -> None:
-    plan = make_plan(inventory(name), PlanRequest(preset="all-linear", rank=2))
+    plan = make_plan(inventory(name), _request(preset="all-linear", rank=2))
     model = inject(with_weights(name), plan).model
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     with torch.no_grad():
@@ -240,9 +245,9 @@ def test_every_initialization_is_carried_out(name: str, init: bool | str) -> Non
     for more in ({}, {"dora": True}, {"roles": ("q", "embedding.token")}):
         if (name, init, more) == ("gpt2", "olora", {"dora": True}):
             with pytest.raises(PlanError, match="PEFT fails on .*c_attn, which is a Conv1D"):
-                make_plan(inventory(name), PlanRequest(init=init, rank=4, **more))
+                make_plan(inventory(name), _request(init=init, rank=4, **more))
             continue
-        plan = make_plan(inventory(name), PlanRequest(init=init, rank=4, **more))
+        plan = make_plan(inventory(name), _request(init=init, rank=4, **more))
         injected = inject(with_weights(name), plan)
         assert injected.trainable == plan.trainable_params
         assert injected.scales == planned_scales(plan, inventory(name))
@@ -251,12 +256,12 @@ def test_every_initialization_is_carried_out(name: str, init: bool | str) -> Non
 @pytest.mark.parametrize(("init", "rank"), [("pissa", 17), ("olora", 33), ("orthogonal", 18)])
 def test_a_rank_above_the_weights_own_is_refused(init: str, rank: int) -> None:
     with pytest.raises(PlanError, match=f"would get rank {rank}; expected .*at most"):
-        make_plan(inventory("llama"), PlanRequest(init=init, rank=rank))
+        make_plan(inventory("llama"), _request(init=init, rank=rank))
 
 
 def test_a_model_of_many_layers_with_holes_takes_full_names() -> None:
     holes = ("model.layers.3.self_attn.v_proj", "model.layers.5.self_attn.q_proj")
-    plan = make_plan(inventory("qwen3_moe_deep"), PlanRequest(exclude=holes))
+    plan = make_plan(inventory("qwen3_moe_deep"), _request(exclude=holes))
     listed = plan.adapter_config["target_modules"]
     assert sorted(listed) == sorted(target.path for target in plan.targets)
     assert len(listed) == 2 * 12 - 2

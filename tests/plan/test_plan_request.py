@@ -48,6 +48,7 @@ from lorascope.plan.request import parse_layers
         ({"exclude": (3,)}, "--exclude holds 3; expected names"),
         ({"towers": ("roof",)}, "--tower is 'roof'; expected one of text, vision"),
         ({"towers": "vision"}, "--tower is 'vision'; expected a list of towers"),
+        ({"peft_version": "0.4"}, "peft_version: PEFT 0.4 selects modules in its own way"),
         ({"init": "orthogonal", "rank": 3}, "--rank is 3; expected an even one"),
     ],
 )

@@ -59,7 +59,7 @@ def peft_default(inventory: Inventory, request: PlanRequest) -> Plan:
         "use_dora": request.dora,
     }
     try:
-        found = match(inventory, LoraSpec.from_dict(config))
+        found = match(inventory, LoraSpec.from_dict(config), peft_version=request.peft_version)
     except LorascopeError as error:
         return _impossible(
             inventory, PEFT_DEFAULT, f"PEFT's own default is refused by PEFT: {error.what}"
@@ -113,7 +113,9 @@ def _plan_of(inventory: Inventory, config: Mapping[str, object], found: Match) -
         targets=tuple(targets),
         saved_modules=saved,
         trainable_params=found.trainable_params,
-        adapter_bytes=safetensors_bytes(adapter_tensors(inventory, adapted, saved, config)),
+        adapter_bytes=safetensors_bytes(
+            adapter_tensors(inventory, adapted, saved, config, found.peft_version)
+        ),
         covered_params=covered_params(each.module for each in adapted),
         advice=advice,
     )

@@ -52,7 +52,7 @@ def make_plan(inventory: Inventory, request: PlanRequest | None = None) -> Plan:
         unit = _unit_within(inventory, request, selection, found.trainable_params)
         scales = _scales(request, selection, wanted, unit)
         config = adapter_config(inventory, request, fields, scales, saved, wanted)
-        found = match(inventory, LoraSpec.from_dict(config))
+        found = match(inventory, LoraSpec.from_dict(config), peft_version=request.peft_version)
     else:
         scales = _scales(request, selection, wanted, unit)
         config = adapter_config(inventory, request, fields, scales, saved, wanted)
@@ -94,7 +94,9 @@ def _plan(
         ),
         saved_modules=saved,
         trainable_params=found.trainable_params,
-        adapter_bytes=safetensors_bytes(adapter_tensors(inventory, adapted, saved, config)),
+        adapter_bytes=safetensors_bytes(
+            adapter_tensors(inventory, adapted, saved, config, found.peft_version)
+        ),
         covered_params=covered_params(each.module for each in wanted),
         advice=advise(inventory, request, selection, wanted, config),
     )
@@ -118,7 +120,7 @@ def _first_exact(
     for fields in candidates(inventory, wanted, saved):
         config = adapter_config(inventory, request, fields, scales, saved, wanted)
         try:
-            found = match(inventory, LoraSpec.from_dict(config))
+            found = match(inventory, LoraSpec.from_dict(config), peft_version=request.peft_version)
         except SpecificationError as error:
             refusal = error
             continue

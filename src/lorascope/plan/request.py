@@ -6,8 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lorascope.core.errors import PlanError
+from lorascope.core.errors import PlanError, SpecificationError
 from lorascope.core.roles import Tower
+from lorascope.match.versions import NEWEST, behaviour_of
 from lorascope.plan.evidence import TASKS
 from lorascope.plan.presets import DEFAULT_PRESET, PRESETS
 from lorascope.plan.words import RoleRank, parse_role
@@ -56,6 +57,8 @@ class PlanRequest:
     """Whether routed experts are adapted."""
     max_params: int | None = None
     """Most trainable parameters; the rank becomes the largest that keeps to it."""
+    peft_version: str = NEWEST
+    """The PEFT release that shall carry the plan out."""
 
     def __post_init__(self) -> None:
         _one_of("--preset", self.preset, tuple(PRESETS))
@@ -75,6 +78,7 @@ class PlanRequest:
             )
         _names("--roles", self.roles)
         _names("--exclude", self.exclude)
+        _check_version(self.peft_version)
         self._check_combinations()
         _ = self.parsed_roles, self.parsed_layers, self.parsed_towers
 
@@ -157,6 +161,13 @@ def parse_layers(layers: str | Sequence[int]) -> frozenset[int]:
 def _one_of(option: str, value: object, known: tuple[str, ...]) -> None:
     if value is not None and value not in known:
         raise PlanError(f"{option} is {value!r}; expected one of {', '.join(known)}.")
+
+
+def _check_version(peft_version: str) -> None:
+    try:
+        behaviour_of(peft_version)
+    except SpecificationError as error:
+        raise PlanError(f"peft_version: {error.what}", error.hint) from error
 
 
 def _whole(option: str, value: object, least: int, most: int | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from math import gcd
 
 from lorascope.core.errors import PlanError
@@ -272,6 +271,8 @@ def check_filters(inventory: Inventory, request: PlanRequest) -> None:
         )
     for entry in request.exclude:
         if not any(is_excluded(module.path, (entry,)) for module in inventory.modules):
+            from difflib import get_close_matches
+
             names = {m.name for m in inventory.adaptable} | set(inventory.by_path)
             near = get_close_matches(entry, names, n=3)
             raise PlanError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.roles import Kind
+from lorascope.match.versions import NEWEST
+from lorascope.plan.biases import saved_biases
 
 _PREFIX = "base_model.model."
 _SAVED_ALONG = ("embed_tokens", "lm_head")
@@ -38,6 +40,7 @@ def adapter_tensors(
     adapted: Sequence[Adapted],
     saved: Sequence[str],
     config: Mapping[str, object],
+    peft_version: str = NEWEST,
 ) -> Iterator[Tensor]:
     """All tensors that `save_pretrained` writes.
 
@@ -53,11 +56,13 @@ def adapter_tensors(
     base = base_dtype(inventory.model.dtype)
     for path in saved:
         yield from _copied(inventory, path, base)
-    wrapped = {each.module.path for each in adapted}
-    yield from _biases(inventory, wrapped, saved, str(config.get("bias")), base)
+    wrappers = _wrappers(adapted)
+    biases = saved_biases(inventory, wrappers, saved, str(config["bias"]), peft_version)
+    for name, shape in biases:
+        yield Tensor(f"{_PREFIX}{name}", shape, base)
     targets = config.get("target_modules")
     if isinstance(targets, (list, tuple)) and any(name in targets for name in _SAVED_ALONG):
-        yield from _embeddings(inventory, wrapped, base)
+        yield from _embeddings(inventory, wrappers, base)
 
 
 def base_dtype(dtype: str | None) -> str:
@@ -126,35 +131,21 @@ def _within(inventory: Inventory, path: str) -> Iterator[Module]:
     return (m for m in inventory.modules if m.path == path or m.path.startswith(inside))
 
 
-def _biases(
-    inventory: Inventory, wrapped: set[str], saved: Sequence[str], bias: str, dtype: str
-) -> Iterator[Tensor]:
-    if bias == "none":
-        return
-    for module in inventory.modules:
-        shape = next((p.shape for p in module.parameters if p.name == "bias"), None)
-        if shape is None:
-            continue
-        if module.path in wrapped:
-            yield Tensor(f"{_PREFIX}{module.path}.base_layer.bias", shape, dtype)
-        elif bias == "all":
-            holder = _saved_holder(module.path, saved)
-            if holder is None:
-                yield Tensor(f"{_PREFIX}{module.path}.bias", shape, dtype)
-                continue
-            # PEFT keeps the original and the trained copy of a saved module, and both match.
-            rest = module.path[len(holder) :]
-            # The adapter's name stays in the name of what lies deeper than the copy itself.
-            trained = f"modules_to_save.default{rest}" if rest else "modules_to_save"
-            for copy in (f"original_module{rest}", trained):
-                yield Tensor(f"{_PREFIX}{holder}.{copy}.bias", shape, dtype)
+def _wrappers(adapted: Sequence[Adapted]) -> Mapping[str, int]:
+    """How many LoRA layers PEFT puts around a module, by path."""
+    holders = Counter(
+        each.module.path.rpartition(".")[0]
+        if each.module.kind is Kind.EXPERT_PARAMETER
+        else each.module.path
+        for each in adapted
+    )
+    for each in adapted:
+        if each.module.kind is Kind.MULTIHEAD_ATTENTION:
+            holders[f"{each.module.path}.out_proj"] = 1
+    return holders
 
 
-def _saved_holder(path: str, saved: Sequence[str]) -> str | None:
-    return next((s for s in saved if path == s or path.startswith(f"{s}.")), None)
-
-
-def _embeddings(inventory: Inventory, wrapped: set[str], dtype: str) -> Iterator[Tensor]:
+def _embeddings(inventory: Inventory, wrapped: Mapping[str, int], dtype: str) -> Iterator[Tensor]:
     for path in (inventory.model.input_embedding, inventory.model.output_embedding):
         if path is None or path not in wrapped:
             continue
