@@ -80,7 +80,7 @@ def test_every_option_is_carried_out(name: str, options: dict[str, Any]) -> None
         _judge(name, plan)
         if limit := options.get("max_params"):
             assert plan.trainable_params <= limit
-    assert made >= 2
+    assert made
 
 
 @pytest.mark.parametrize("tower", ["vision", "projector"])
