@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from lorascope.core.inventory import BuiltWith, Inventory, Module, ModelInfo, Parameter
+from lorascope.core.inventory import BuiltWith, Inventory, ModelInfo, Module, Parameter
 from lorascope.core.roles import Evidence, Kind, Role, Tower
 
 BUILT = BuiltWith("meta", lorascope="0.0.0", transformers="5.23.0", torch="2.13.0")

@@ -7,6 +7,7 @@ from plans import plan_of
 import builders
 from lorascope.core.inventory import Inventory
 from lorascope.core.plan import Plan
+from lorascope.core.roles import Tower
 from lorascope.report.compare_text import compare_text
 from lorascope.report.layout import UNLIMITED
 from lorascope.report.plan_text import plan_text
@@ -81,6 +82,13 @@ def test_towers_left_out_are_named_among_what_is_not_adapted() -> None:
     inventory = builders.multimodal()
     text = text_of(plan_of(inventory, {"ffn.up": 8}), inventory)
     assert "vision tower" in text
+
+
+def test_a_shared_embedding_outside_the_towers_counts_as_an_embedding() -> None:
+    inventory = builders.llama(main_towers=(Tower.ENCODER, Tower.DECODER))
+    text = text_of(plan_of(inventory, {"ffn.up": 8}), inventory)
+    assert "embedding 11.3%" in text
+    assert "text tower" not in text
 
 
 def test_configuration_lines_are_those_of_the_file() -> None:

@@ -20,7 +20,6 @@ def uncovered_text(inventory: Inventory, covered: Collection[str]) -> str:
         covered: Full names of the adapted modules and expert parameters.
     """
     own = own_params(inventory)
-    at_home = {*inventory.model.main_towers, Tower.TEXT}  # T5's shared embedding is of no tower
     left: dict[str, int] = {}
     for module in inventory.modules:
         if module.path in covered:
