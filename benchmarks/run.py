@@ -61,6 +61,7 @@ def main() -> int:
     parser.add_argument("--write", type=Path, help="Markdown file to write")
     parser.add_argument("--runs", type=int, default=5, help="runs of each heavy pair")
     arguments = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # both sides run from bytecode, as installed
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LORASCOPE_CACHE"] = f"{folder}/cache"
         timings = [timed(pair) for pair in pairs(Path(folder), arguments.runs)]
