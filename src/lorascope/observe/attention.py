@@ -25,7 +25,7 @@ IMPLEMENTATION = "lorascope"
 """Name under which the watching attention function is registered with transformers."""
 
 
-SECONDS = 20.0
+SECONDS = 60.0
 """Time that one forward pass is given."""
 
 _ATTEMPTS = (
@@ -95,7 +95,7 @@ def _run(
     with (
         _quiet(),
         torch.no_grad(),
-        _calls_noted(model, called),
+        _calls_noted(model, provenance, called),
         _watching(model, provenance, paths, implementation),
         provenance,
         contextlib.suppress(OutOfTimeError),
@@ -105,16 +105,25 @@ def _run(
 
 
 @contextlib.contextmanager
-def _calls_noted(model: nn.Module, called: set[str]) -> Iterator[None]:
-    handles = [
-        module.register_forward_pre_hook(lambda _module, _inputs, path=path: called.add(path))
-        for path, module in model.named_modules()
-    ]
+def _calls_noted(model: nn.Module, provenance: Provenance, called: set[str]) -> Iterator[None]:
+    def enter(path: str) -> None:
+        called.add(path)
+        provenance.active.append(path)
+
+    handles = []
+    for path, module in model.named_modules():
+        before = module.register_forward_pre_hook(lambda _module, _inputs, path=path: enter(path))
+        after = module.register_forward_hook(lambda _module, _inputs, _output: _leave(provenance))
+        handles += [before, after]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _leave(provenance: Provenance) -> None:
+    provenance.active.pop()
 
 
 @contextlib.contextmanager

@@ -85,7 +85,10 @@ def _earlier_step(path: str, trace: Trace) -> str | None:
     steps = [
         mark.path
         for mark in trace.reads.get(path, ())
-        if isinstance(mark, Output) and _siblings(mark.path, path)
+        if isinstance(mark, Output)
+        and _siblings(mark.path, path)
+        # A block that runs again reads what its own last layer made the time before.
+        and trace.order[mark.path] < trace.order[path]
     ]
     if any(isinstance(mark, Attended) for mark in trace.reads.get(path, ())):
         return None

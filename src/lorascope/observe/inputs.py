@@ -32,10 +32,11 @@ def inputs_for(model: torch.nn.Module, device: str) -> dict[str, Any]:
     inputs: dict[str, Any] = {"input_ids": tokens}
     if "decoder_input_ids" in names:
         inputs["decoder_input_ids"] = tokens
-    if "encoder_hidden_states" in names and "decoder_input_ids" not in names:
-        states = _encoder_states(model, device)
-        if states is not None:
+    elif (states := _encoder_states(model, device)) is not None:
+        if "encoder_hidden_states" in names:
             inputs["encoder_hidden_states"] = states
+        elif "encoder_outputs" in names:
+            inputs["encoder_outputs"] = (states,)
     if "use_cache" in names:
         inputs["use_cache"] = False
     return inputs

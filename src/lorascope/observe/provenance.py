@@ -125,10 +125,13 @@ class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch i
         super().__init__()  # type: ignore[no-untyped-call]
         self._deadline = time.monotonic() + seconds
         self.trace = Trace()
+        self.active: list[str] = []
+        """Paths of the modules whose forward is running, the innermost last."""
         self._marks: dict[StorageWeakRef, Marks] = {}
         self._scores = 0
         for path, weight in weights.items():
-            self._marks[_storage(weight)] = frozenset({Weight(path)})
+            # Tied weights are one storage; which of its modules reads it is asked at each product.
+            self._mark(weight, frozenset({Weight(path)}))
 
     def __torch_dispatch__(
         self,
@@ -198,7 +201,7 @@ class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch i
     def _product_marks(self, left: Marks, right: Marks) -> Marks:
         weights = _weights(left), _weights(right)
         if any(weights):
-            paths = weights[1] or weights[0]
+            paths = self._running(weights[1] or weights[0])
             activation = left if weights[1] else right
             self._note_read(paths, activation)
             return frozenset(Output(path) for path in paths)
@@ -212,6 +215,13 @@ class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch i
         self._scores += 1
         score = Score(self._scores, _output_paths(left), _output_paths(right))
         return left | right | frozenset({score})
+
+    def _running(self, paths: frozenset[str]) -> frozenset[str]:
+        """Of several modules that share a weight, return the one whose forward is running."""
+        if len(paths) == 1 or not self.active:
+            return paths
+        inside = frozenset(path for path in paths if f"{path}.".startswith(f"{self.active[-1]}."))
+        return inside or paths
 
     def _note_read(self, paths: frozenset[str], activation: Marks) -> None:
         for path in paths:
