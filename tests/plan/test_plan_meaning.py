@@ -153,6 +153,20 @@ def test_frozen_experts_are_counted() -> None:
     assert "stay frozen" not in _said(_plan(known, preset="all-linear"))
 
 
+def test_the_experts_option_is_offered_only_where_it_would_do_something() -> None:
+    assert "--experts" not in _said(_plan(inventory("mixtral")))
+    said = _said(_plan(inventory("mixtral"), preset="extended"))
+    assert "stay frozen. --experts includes those that are meant." in said
+    assert "has gate, up and down in its routed experts only" in said
+
+
+def test_a_hybrid_says_how_many_layers_are_reached() -> None:
+    assert "Only 2 of 4 layers have such modules." in _said(_plan(inventory("jamba")))
+    assert "layers have such modules" not in _said(_plan(inventory("llama")))
+    assert "layers have such modules" not in _said(_plan(inventory("llama"), layers="1"))
+    assert "layers have such modules" not in _said(_plan(inventory("t5")))
+
+
 def test_dropout_is_0_where_parameters_are_adapted() -> None:
     plan = _plan(inventory("qwen3_moe"), preset="all-linear", dropout=0.1)
     assert plan.adapter_config["lora_dropout"] == 0.0

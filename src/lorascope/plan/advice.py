@@ -49,7 +49,7 @@ def advise(
     return (
         *_grounds(inventory, request, selection),
         *_meaning(inventory, request, selection),
-        *_experts(inventory, selection),
+        *_experts(inventory, request, selection),
         *_left_out(inventory, selection),
         *_written(request, planned, config),
     )
@@ -82,10 +82,7 @@ def _grounds(inventory: Inventory, request: PlanRequest, selection: Selection) -
 
 def _meaning(inventory: Inventory, request: PlanRequest, selection: Selection) -> Iterator[Advice]:
     """Fused and latent projections, and words that name nothing here."""
-    if request.roles:
-        asked: tuple[str, ...] = tuple(r.entry for r in request.parsed_roles if r.entry in WORDS)
-    else:
-        asked = tuple(word for word in PRESETS[selection.name].words if word in WORDS)
+    asked = [word for word in _asked(request, selection) if word in WORDS]
     by_role: dict[Role, list[Module]] = {}
     for each in selection.chosen:
         by_role.setdefault(each.module.role, []).append(each.module)
@@ -108,6 +105,27 @@ def _meaning(inventory: Inventory, request: PlanRequest, selection: Selection) -
     if any(role.group == "linear_attention" for role in by_role) and asked:
         yield Advice("Linear attention layers count as attention here.")
     yield from _missing(inventory, selection)
+    yield from _reach(inventory, request, selection)
+
+
+def _asked(request: PlanRequest, selection: Selection) -> tuple[str, ...]:
+    if request.roles:
+        return tuple(role.entry for role in request.parsed_roles)
+    return PRESETS[selection.name].words
+
+
+def _reach(inventory: Inventory, request: PlanRequest, selection: Selection) -> Iterator[Advice]:
+    """In a hybrid, how many of the layers have such modules at all."""
+    if request.layers is not None or request.exclude:
+        return
+    layers = {
+        (m.tower, m.layer)
+        for m in inventory.adaptable
+        if m.layer is not None and m.tower in selection.towers
+    }
+    reached = {(each.module.tower, each.module.layer) for each in selection.chosen} & layers
+    if reached and len(reached) < len(layers):
+        yield Advice(f"Only {len(reached)} of {len(layers)} layers have such modules.")
 
 
 def _missing(inventory: Inventory, selection: Selection) -> Iterator[Advice]:
@@ -139,7 +157,7 @@ def _latent(asked: Sequence[str], by_role: Mapping[Role, list[Module]]) -> Itera
         )
 
 
-def _experts(inventory: Inventory, selection: Selection) -> Iterator[Advice]:
+def _experts(inventory: Inventory, request: PlanRequest, selection: Selection) -> Iterator[Advice]:
     routed = [m for m in inventory.adaptable if m.role in EXPERTS]
     if not routed:
         return
@@ -147,7 +165,8 @@ def _experts(inventory: Inventory, selection: Selection) -> Iterator[Advice]:
     adapted = {each.module.path for each in selection.chosen}
     frozen = sum(m.params for m in routed if m.path not in adapted)
     if frozen:
-        hint = "" if selection.experts else " --experts includes those that the preset means."
+        meant = any(means(word, m) for word in _asked(request, selection) for m in routed)
+        hint = "" if selection.experts or not meant else " --experts includes those that are meant."
         yield Advice(
             f"Routed experts: {short(frozen)} of {short(total)} parameters stay frozen.{hint}"
         )

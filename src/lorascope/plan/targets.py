@@ -22,6 +22,8 @@ Source: peft 0.21.2, `utils/transformers_weight_conversion.py`, `_MOE_TARGET_MOD
 _WORD_ORDER = tuple(WORDS.values())
 
 _SHORT_LIST = 16
+_BLOCK = re.compile(r"(.*?)\.?(\d+)\.")
+"""A list of blocks and the index of one of them."""
 _LAYER_INDEX = re.compile(r".*?\.[^.]*\.(\d+)\.")
 """How PEFT finds a layer index without `layers_pattern` (`check_target_module_exists`)."""
 
@@ -105,10 +107,15 @@ def _module_ways(
     suffixes = shortest_suffixes(wanted, others, numbers=False)
     if suffixes is not None and len(suffixes) <= _SHORT_LIST:
         yield TargetFields(suffixes)
-    yield from _by_layers(wanted, others)
+    by_layers = tuple(_by_layers(wanted, others))
+    some_layers = _is_some_layers(wanted, others)
+    if some_layers:
+        yield from by_layers
     # Where PEFT rewrites expert names it cuts a pattern down to last names, so none is exact.
     if not is_rewritten and (pattern := readable_pattern(wanted, others)) is not None:
         yield TargetFields(pattern)
+    if not some_layers:
+        yield from by_layers
     numbered = shortest_suffixes(wanted, others)
     if numbered is not None and len(numbered) <= _SHORT_LIST:
         yield TargetFields(numbered)
@@ -134,6 +141,14 @@ def _by_layers(wanted: list[str], others: list[str]) -> Iterator[TargetFields]:
         suffixes = shortest_suffixes(wanted, reachable, numbers=False)
         if suffixes is not None and len(suffixes) <= _SHORT_LIST:
             yield TargetFields(suffixes, None, tuple(sorted(chosen)), pattern)
+
+
+def _is_some_layers(wanted: list[str], others: list[str]) -> bool:
+    """Whether a list of blocks that holds wanted modules also has blocks without any."""
+    chosen = {block.groups() for name in wanted if (block := _BLOCK.match(name))}
+    lists = {head for head, _ in chosen}
+    present = {block.groups() for name in others if (block := _BLOCK.match(name))}
+    return any(head in lists and (head, index) not in chosen for head, index in present)
 
 
 def _index_in(name: str, index: re.Pattern[str]) -> int | None:
