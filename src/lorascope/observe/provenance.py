@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,6 +108,25 @@ class Trace:
     """Path of a weight → position of its first product."""
 
 
+def _scalar(tensor: torch.Tensor) -> bool | int | float:
+    """Answer for the value of a meta tensor: false, zero. Most ask whether a mask is trivial."""
+    if tensor.dtype is torch.bool:
+        return False
+    return 0.0 if tensor.dtype.is_floating_point else 0
+
+
+def _one_place(tensor: torch.Tensor) -> torch.Tensor:
+    """Answer for the places where a meta tensor is not zero: one. Most ask for hit experts."""
+    return tensor.new_empty((1, tensor.dim()), dtype=torch.long)
+
+
+_ASKS_FOR_VALUES: Mapping[str, Callable[[torch.Tensor], Any]] = {
+    "_local_scalar_dense": _scalar,
+    "nonzero": _one_place,
+}
+"""Operators that need values → what a meta tensor, which has none, answers."""
+
+
 class OutOfTimeError(Exception):
     """The forward pass took longer than it was given; what was seen until then still counts."""
 
@@ -144,9 +163,10 @@ class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch i
         if time.monotonic() > self._deadline:
             raise OutOfTimeError
         name = func.overloadpacket.__name__
-        if name == "_local_scalar_dense" and args[0].device.type == "meta":
-            return _scalar(args[0].dtype)
-        result = func(*args, **(kwargs or {}))
+        if name in _ASKS_FOR_VALUES and args[0].is_meta:
+            result = _ASKS_FOR_VALUES[name](args[0])
+        else:
+            result = func(*args, **(kwargs or {}))
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         marks = self._result_marks(name, inputs)
         if marks:
@@ -230,13 +250,6 @@ class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch i
             for mark in activation:
                 if isinstance(mark, Attended):
                     self.trace.readers.setdefault(mark.number, path)
-
-
-def _scalar(dtype: torch.dtype) -> bool | int | float:
-    """Answer for the value of a meta tensor: false, zero. Most ask whether a mask is trivial."""
-    if dtype is torch.bool:
-        return False
-    return 0.0 if dtype.is_floating_point else 0
 
 
 def _softmax_marks(marks: Marks) -> Marks:
