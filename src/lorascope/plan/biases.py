@@ -22,6 +22,7 @@ def saved_biases(
     PEFT 0.21 saves what it trains: parameters called `bias`, of all modules or of adapted ones.
     PEFT 0.20 saves every parameter with `bias` in its name for `all`, and none for `lora_only`,
     because it looks for them without the `base_layer` that it has put into their names.
+    With `all` it saves buffers of such names as well, which an inventory does not list.
 
     Args:
         inventory: The model.
