@@ -48,6 +48,10 @@ def test_constraints_may_be_one_word_or_a_list() -> None:
         (table(f"{ROW}\nparent = 3"), "parent must be a text or a list of texts, got 3"),
         (table(ROW.replace("self_attn.q_proj", "self_attn..q")), "empty part"),
         (table(ROW.replace("self_attn.q_proj", "self_attn.q_*")), "must be a plain name"),
+        (
+            table(ROW.replace("self_attn.q_proj", "layers.0.q")),
+            "only the last part may be a number",
+        ),
         (table(ROW, ROW), "two rows for self_attn.q_proj"),
         (table(ROW, level='level = "odd"'), "level must be one of generic, family, got 'odd'"),
         ('level = "generic"', "has no [[row]]"),

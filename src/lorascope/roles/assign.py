@@ -15,7 +15,6 @@ from lorascope.roles.matcher import Matcher
 from lorascope.roles.tables import shipped_rules
 from lorascope.roles.towers import (
     below,
-    body_tower,
     encoder_and_decoder,
     lone_tower,
     main_towers,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lorascope.core.inventory import Inventory, Module
+    from lorascope.roles.context import Context
     from lorascope.roles.rule import Rule
 
 _CONVOLUTION_GROUPS = frozenset({"conv"})
@@ -42,21 +42,21 @@ def assign(inventory: Inventory) -> Inventory:
     that the config's structure gave is kept; the names decide the others.
     """
     rules = _rules(inventory)
-    named = tuple(_with_rule(module, rules.get(module.path)) for module in inventory.modules)
-    blocks = _blocks(named)
-    towers = _towers(named, blocks, inventory.model.model_type or "")
+    roles = {path: rule.role for path, rule in rules.items()}
+    blocks = _blocks(inventory.modules, roles)
+    towers = _towers(inventory.modules, roles, blocks, inventory.model.model_type or "")
     numbers = _layers(towers, blocks)
     tied = tied_paths(inventory.modules)
-    parents = {module.path: module.kind for module in inventory.modules}
+    kinds = {module.path: module.kind for module in inventory.modules}
     modules = tuple(
-        replace(
+        _described(
             module,
+            rules.get(module.path),
             layer=numbers.get(blocks.get(module.path, "")),
             tower=towers[module.path],
-            cross_attention=_is_cross_attention(module),
-            hazards=hazards_of(module, towers[module.path], rules.get(module.path), tied, parents),
+            hazards=hazards_of(module, towers[module.path], rules.get(module.path), tied, kinds),
         )
-        for module in named
+        for module in inventory.modules
     )
     main = main_towers(m for m in modules if m.layer is not None and m.kind.adaptable)
     return replace(inventory, model=replace(inventory.model, main_towers=main), modules=modules)
@@ -82,15 +82,27 @@ def _rules(inventory: Inventory) -> dict[str, Rule]:
     return found
 
 
-def _with_rule(module: Module, rule: Rule | None) -> Module:
-    if rule is None:
-        if module.role is Role.UNKNOWN and module.evidence is Evidence.UNKNOWN:
-            return module
-        return replace(module, role=Role.UNKNOWN, evidence=Evidence.UNKNOWN, rule=None)
-    return replace(module, role=rule.role, evidence=Evidence.NAMED, rule=rule.name)
+def _described(
+    module: Module,
+    rule: Rule | None,
+    *,
+    layer: int | None,
+    tower: Tower,
+    hazards: tuple[str, ...],
+) -> Module:
+    return replace(
+        module,
+        role=Role.UNKNOWN if rule is None else rule.role,
+        evidence=Evidence.UNKNOWN if rule is None else Evidence.NAMED,
+        rule=None if rule is None else rule.name,
+        layer=layer,
+        tower=tower,
+        cross_attention=rule is not None and _is_cross_attention(module.path, rule.role),
+        hazards=hazards,
+    )
 
 
-def _blocks(modules: tuple[Module, ...]) -> dict[str, str]:
+def _blocks(modules: tuple[Module, ...], roles: Mapping[str, Role]) -> dict[str, str]:
     """Path of a module → path of the block it lies in (or is)."""
     stages = shipped_context().stages
     candidates = {module.path: block_path(module.path, stages) for module in modules}
@@ -98,8 +110,8 @@ def _blocks(modules: tuple[Module, ...]) -> dict[str, str]:
     for groups in (BLOCK_GROUPS, _CONVOLUTION_GROUPS):
         blocks = blocks or {
             block
-            for module in modules
-            if module.role.group in groups and (block := candidates[module.path]) is not None
+            for path, role in roles.items()
+            if role.group in groups and (block := candidates[path]) is not None
         }
     return {
         module.path: block
@@ -109,14 +121,17 @@ def _blocks(modules: tuple[Module, ...]) -> dict[str, str]:
 
 
 def _towers(
-    modules: tuple[Module, ...], blocks: Mapping[str, str], model_type: str
+    modules: tuple[Module, ...],
+    roles: Mapping[str, Role],
+    blocks: Mapping[str, str],
+    model_type: str,
 ) -> dict[str, Tower]:
     """Path of a module → its tower: by config, by name, by place, and the body for the rest."""
     context = shipped_context()
     placed = {
         module.path: tower
         for module in modules
-        if (tower := _own_tower(module, named_tower(module.path, module.role, context))) is not None
+        if (tower := _own_tower(module, roles.get(module.path), context)) is not None
     }
     loose = tuple(module for module in modules if module.path not in placed)
     roots = encoder_and_decoder(
@@ -125,17 +140,18 @@ def _towers(
     placed.update(
         (module.path, tower) for module in loose if (tower := below(module.path, roots)) is not None
     )
-    body = body_tower(loose, modules, model_type, context)
-    sense = sense_tower(modules, model_type, context)
+    sense = sense_tower(modules, roles, model_type, context)
+    embeds_tokens = any(roles.get(m.path) is Role.EMBEDDING_TOKEN for m in loose)
+    body = Tower.TEXT if embeds_tokens else sense or Tower.TEXT
     towers = {module.path: placed.get(module.path, body) for module in modules}
     lone = lone_tower(set(towers.values()), sense)
     return {path: lone.get(tower, tower) for path, tower in towers.items()}
 
 
-def _own_tower(module: Module, named: Tower | None) -> Tower | None:
-    if module.role is Role.PROJECTOR:
+def _own_tower(module: Module, role: Role | None, context: Context) -> Tower | None:
+    if role is Role.PROJECTOR:
         return Tower.PROJECTOR
-    return named if module.tower is Tower.TEXT else module.tower
+    return named_tower(module.path, context) if module.tower is Tower.TEXT else module.tower
 
 
 def _layers(towers: Mapping[str, Tower], blocks: Mapping[str, str]) -> dict[str, int]:
@@ -151,7 +167,7 @@ def _layers(towers: Mapping[str, Tower], blocks: Mapping[str, str]) -> dict[str,
     return numbers
 
 
-def _is_cross_attention(module: Module) -> bool:
-    if module.kind is Kind.CONTAINER or module.role.group not in _ATTENTION_GROUPS:
+def _is_cross_attention(path: str, role: Role) -> bool:
+    if role.group not in _ATTENTION_GROUPS:
         return False
-    return not shipped_context().cross_attention_parts.isdisjoint(module.path.split("."))
+    return not shipped_context().cross_attention_parts.isdisjoint(path.split("."))

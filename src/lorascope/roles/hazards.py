@@ -28,9 +28,9 @@ def hazards_of(
     """Codes of all hazards of `module`, those it already has first.
 
     Args:
-        module: With its role.
+        module: The module.
         tower: Its tower.
-        rule: The row that gave its role; its own hazards count.
+        rule: The row that gives its role; the row's own hazards count.
         tied: Paths of the modules that share a weight.
         kinds: Path → kind of every module.
     """
@@ -39,7 +39,7 @@ def hazards_of(
     codes = [*module.hazards, *(rule.hazards if rule is not None else ())]
     if kinds.get(module.path.rpartition(".")[0]) is Kind.MULTIHEAD_ATTENTION:
         codes.append("forward_never_called")
-    if module.role in _ROUTERS:
+    if rule is not None and rule.role in _ROUTERS:
         codes.append("router")
     if module.path in tied:
         codes.append("tied")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from lorascope.roles.rule import NUMBER
@@ -11,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from lorascope.core.inventory import Module
+    from lorascope.core.roles import Kind
     from lorascope.roles.rule import Rule
+
+    _Question = tuple[tuple[str, ...], str, Kind, str, str, str]
 
 
 class Matcher:
@@ -22,10 +26,20 @@ class Matcher:
         for rule in rules:
             by_name[rule.parts[-1]].append(rule)
         self._by_name = {name: _most_specific_first(group) for name, group in by_name.items()}
+        self._depth = max((len(rule.parts) for rule in chain(*by_name.values())), default=1)
+        self._found: dict[_Question, Rule | None] = {}
 
     def find(self, module: Module, parent: str, model_type: str) -> Rule | None:
-        """Return the most specific row that speaks of `module`, or None."""
-        return next(self.all(module, parent, model_type), None)
+        """Return the most specific row that speaks of `module`, or None.
+
+        Like modules of different blocks are asked about once: no pattern has a number inside.
+        """
+        *holders, name = module.path.split(".")[-self._depth :]
+        folded = tuple(NUMBER if part.isdigit() else part for part in holders)
+        question = (folded, name, module.kind, module.cls, parent, model_type)
+        if question not in self._found:
+            self._found[question] = next(self.all(module, parent, model_type), None)
+        return self._found[question]
 
     def all(self, module: Module, parent: str, model_type: str) -> Iterator[Rule]:
         """Yield every row that speaks of `module`, the most specific first.

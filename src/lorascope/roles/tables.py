@@ -123,6 +123,8 @@ def _pattern(row: Mapping[str, Any], where: str) -> str:
     parts = pattern.split(".")
     if not all(parts):
         raise RoleTableError(f"{where}: the pattern has an empty part.")
+    if any(part.isdigit() for part in parts[:-1]):
+        raise RoleTableError(f"{where}: only the last part may be a number; elsewhere write #.")
     if has_wildcard(parts[-1]):
         raise RoleTableError(f"{where}: the last part of a pattern must be a plain name.")
     return pattern

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 _IMAGE_DIMENSIONS = 2
 
 
-def named_tower(path: str, role: Role, context: Context) -> Tower | None:
-    """Return the tower that a module's role or a part of its path names, or None."""
+def named_tower(path: str, context: Context) -> Tower | None:
+    """Return the tower that a part of a module's path names, or None."""
     for part in path.split("."):
         tower = context.tower_of_part.get(part)
         if tower is not None:
             return tower
-    return Tower.PROJECTOR if role is Role.PROJECTOR else None
+    return None
 
 
 def encoder_and_decoder(blocks: Iterable[str]) -> Mapping[str, Tower]:
@@ -63,32 +63,26 @@ def below(path: str, roots: Mapping[str, Tower]) -> Tower | None:
     return None
 
 
-def body_tower(
-    loose: Iterable[Module], modules: Iterable[Module], model_type: str, context: Context
-) -> Tower:
-    """Return the tower of whatever has no other: text, unless the model embeds no tokens there.
+def sense_tower(
+    modules: Iterable[Module], roles: Mapping[str, Role], model_type: str, context: Context
+) -> Tower | None:
+    """Return audio or vision for a model that listens or looks, or None if nothing says so.
 
     Args:
-        loose: The modules that belong to no tower by config or name, encoder and decoder included.
         modules: All modules of the model.
+        roles: Path of a module → its role.
         model_type: Model type of the whole model; empty if it is not known.
         context: The rows that name audio models.
     """
-    if any(module.role is Role.EMBEDDING_TOKEN for module in loose):
-        return Tower.TEXT
-    return sense_tower(modules, model_type, context) or Tower.TEXT
-
-
-def sense_tower(modules: Iterable[Module], model_type: str, context: Context) -> Tower | None:
-    """Return audio or vision for a model that listens or looks, or None if nothing says so."""
     for pattern, tower in context.body_towers:
         if pattern.match(model_type):
             return tower
-    return Tower.VISION if any(map(_is_for_images, modules)) else None
+    looks = any(_is_for_images(module, roles.get(module.path)) for module in modules)
+    return Tower.VISION if looks else None
 
 
-def _is_for_images(module: Module) -> bool:
-    if module.role is Role.EMBEDDING_PATCH:
+def _is_for_images(module: Module, role: Role | None) -> bool:
+    if role is Role.EMBEDDING_PATCH:
         return True
     return module.kind is Kind.CONVOLUTION and len(module.kernel or ()) >= _IMAGE_DIMENSIONS
 
