@@ -40,10 +40,10 @@ unit: $(VENV)/installed
 	$(BIN)/pytest -n auto --dist worksteal
 
 test-oldest: $(OLDEST)/installed  ## what depends on PEFT, with the oldest supported versions
-	$(OLDEST)/bin/pytest tests/match tests/plan
+	$(OLDEST)/bin/pytest tests/matching tests/planning
 
 sweep: $(VENV)/installed  ## the property tests against PEFT with thousands of examples
-	HYPOTHESIS_PROFILE=sweep $(BIN)/pytest tests/match tests/plan
+	HYPOTHESIS_PROFILE=sweep $(BIN)/pytest tests/matching tests/planning
 
 conformance: $(VENV)/installed  ## every model type of the installed transformers
 	$(BIN)/python conformance/sweep.py --write docs/conformance.md

@@ -23,13 +23,13 @@ from lorascope.core.inventory import Inventory
 from lorascope.core.spec import LoraSpec
 from lorascope.source.cache import Cache, cache_key
 from lorascope.source.config_file import load_config_file
-from lorascope.source.resolve import resolve
+from lorascope.source.resolver import resolve
 
 if TYPE_CHECKING:
     from torch import nn
 
     from lorascope.core.plan import Plan
-    from lorascope.match.result import Match
+    from lorascope.matching.result import Match
     from lorascope.source.model_source import ModelSource
 
 TORCH_HINT = "Install them with: pip install 'lorascope[torch]'"
@@ -95,12 +95,12 @@ def plan(
         model: An inventory, or what `inspect` takes.
         preset: `qv`, `attention`, `extended`, `ffn`, `vod` or `all-linear`; None for `qv`, or for
             what the option `task` advises.
-        options: Fields of `lorascope.plan.PlanRequest`: rank, alpha, dropout, task, layers, …
+        options: Fields of `lorascope.planning.PlanRequest`: rank, alpha, dropout, task, layers, …
 
     Raises:
         PlanError: The model has none of the roles, an option is wrong, or nothing fits.
     """
-    from lorascope.plan import PlanRequest, make_plan
+    from lorascope.planning import PlanRequest, make_plan
 
     return make_plan(_inventory(model), PlanRequest(preset=preset, **options))
 
@@ -119,7 +119,7 @@ def match(
     Raises:
         SpecificationError: PEFT itself would refuse the configuration.
     """
-    from lorascope.match import match as select
+    from lorascope.matching import match as select
 
     return select(_inventory(model), read_spec(config))
 

@@ -5,8 +5,8 @@ from lorascope._version import __version__
 from lorascope.cli import common, plan_command, schema_command, values
 from lorascope.cli.parser import COMMANDS, build_parser
 from lorascope.core.roles import Tower
-from lorascope.plan import PRESETS, TASKS
-from lorascope.plan.request import BIASES
+from lorascope.planning import PRESETS, TASKS
+from lorascope.planning.request import BIASES
 from lorascope.report.schemas import SCHEMA_NAMES
 
 Capture = pytest.CaptureFixture[str]

@@ -8,7 +8,7 @@ from typing import Any
 from lorascope.core.inventory import Inventory
 from lorascope.core.plan import Advice, Finding, Plan, Target
 from lorascope.core.spec import LoraSpec
-from lorascope.match.result import EntryMatch, Match, MatchedTarget, Reason, SavedModule, Where
+from lorascope.matching.result import EntryMatch, Match, MatchedTarget, Reason, SavedModule, Where
 
 
 def plan_of(inventory: Inventory, roles: dict[str, int], **changes: Any) -> Plan:

@@ -10,7 +10,7 @@ import builders
 from lorascope.core.errors import ModelReferenceError
 from lorascope.core.inventory import HAZARDS
 from lorascope.core.roles import Evidence, Kind, Role, Tower
-from lorascope.match.result import Reason, Where
+from lorascope.matching.result import Reason, Where
 from lorascope.report.examples_report import examples_json
 from lorascope.report.json_error import error_json
 from lorascope.report.json_inventory import inventory_json

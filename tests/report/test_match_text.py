@@ -5,7 +5,7 @@ import pytest
 from plans import match_of
 
 import builders
-from lorascope.match.result import Match, TrainedTokens
+from lorascope.matching.result import Match, TrainedTokens
 from lorascope.report.layout import UNLIMITED
 from lorascope.report.match_text import match_text
 

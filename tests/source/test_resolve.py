@@ -13,7 +13,7 @@ from lorascope.core.errors import LorascopeError, ModelConfigError, ModelReferen
 from lorascope.source import resolve
 from lorascope.source.references import HubName, hub_name
 
-module = sys.modules["lorascope.source.resolve"]  # the package has the function by that name
+module = sys.modules["lorascope.source.resolver"]  # the package has the function by that name
 
 LLAMA = {"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4}
 

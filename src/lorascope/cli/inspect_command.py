@@ -130,7 +130,7 @@ def _roles_of(word: str) -> frozenset[Role]:
         UsageError: No role is called so; the nearest is named.
     """
     from lorascope.core.roles import Role
-    from lorascope.plan.words import WORDS
+    from lorascope.planning.words import WORDS
 
     if word in WORDS:
         return WORDS[word]

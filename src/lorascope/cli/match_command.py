@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     """Match a configuration and print what it hits."""
     from lorascope.cli import output
     from lorascope.cli.load import load
-    from lorascope.match import match
+    from lorascope.matching import match
 
     spec = _spec(options)
     inventory = load(options)

@@ -10,12 +10,12 @@ from lorascope.cli.common import TOWERS, add_model, add_output
 TYPE_CHECKING = False  # as `typing` has it, which takes a while to import
 if TYPE_CHECKING:
     from lorascope.core.inventory import Inventory
-    from lorascope.plan import PlanRequest
+    from lorascope.planning import PlanRequest
 
 PRESETS = ("qv", "attention", "extended", "ffn", "vod", "all-linear")
 TASKS = ("classification", "instruction", "math", "code", "knowledge", "style", "rl", "domain")
 BIASES = ("none", "all", "lora_only")
-"""These three repeat what `lorascope.plan` knows, so that --help imports nothing."""
+"""These three repeat what `lorascope.planning` knows, so that --help imports nothing."""
 
 _EPILOG = """\
 examples:
@@ -131,7 +131,7 @@ def run(options: argparse.Namespace) -> int:
     """Make the plan, write it if asked, and print it."""
     from lorascope.cli import output
     from lorascope.cli.load import load
-    from lorascope.plan import make_plan
+    from lorascope.planning import make_plan
 
     _check_combinations(options)
     request = _request(options)
@@ -188,7 +188,7 @@ def _check_combinations(options: argparse.Namespace) -> None:
 
 
 def _request(options: argparse.Namespace) -> PlanRequest:
-    from lorascope.plan import PlanRequest
+    from lorascope.planning import PlanRequest
 
     init = {None: True, "true": True, "false": False}.get(options.init, options.init)
     return PlanRequest(
@@ -212,7 +212,7 @@ def _request(options: argparse.Namespace) -> PlanRequest:
 
 def _compare(inventory: Inventory, request: PlanRequest, options: argparse.Namespace) -> int:
     from lorascope.cli import output
-    from lorascope.plan import PEFT_DEFAULT, compare
+    from lorascope.planning import PEFT_DEFAULT, compare
 
     plans = compare(inventory, request)
     if options.json:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lorascope.core.inventory import SCHEMA_VERSION, ModelInfo
 from lorascope.core.spec import LoraSpec
-from lorascope.match.result import EntryMatch, Match, MatchedTarget
+from lorascope.matching.result import EntryMatch, Match, MatchedTarget
 from lorascope.report.json_inventory import model_json
 from lorascope.report.json_plan import plain_json
 

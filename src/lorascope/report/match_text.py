@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lorascope.core.inventory import Inventory
-from lorascope.match.result import EntryMatch, Match, MatchedTarget
+from lorascope.matching.result import EntryMatch, Match, MatchedTarget
 from lorascope.report.adapter_config_text import adapter_config_text
 from lorascope.report.coverage import uncovered_text
 from lorascope.report.fold import fold

@@ -1,0 +1,271 @@
+"""What a plan says about itself: why this preset, and what it means on this model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from lorascope.core.inventory import Inventory, Module
+from lorascope.core.plan import Advice
+from lorascope.core.roles import Kind, Role, Tower
+from lorascope.planning.evidence import (
+    EXPERTS_ADVICE,
+    HYBRID_ADVICE,
+    PRESET_ADVICE,
+    RACE_ADVICE,
+    STATE_SPACE_ADVICE,
+    TASKS,
+    VISION_ADVICE,
+)
+from lorascope.planning.presets import PRESETS
+from lorascope.planning.request import PlanRequest
+from lorascope.planning.selection import Selection
+from lorascope.planning.targets import Planned
+from lorascope.planning.words import EXPERTS, WORDS, means
+
+_FUSED: Mapping[Role, tuple[str, ...]] = {
+    Role.ATTENTION_QKV: ("q", "k", "v"),
+    Role.ATTENTION_QK: ("q", "k"),
+    Role.ATTENTION_KV: ("k", "v"),
+    Role.ATTENTION_QKVO: ("q", "k", "v", "o"),
+    Role.LINEAR_ATTENTION_QKV: ("q", "k", "v"),
+    Role.FFN_GATE_UP: ("gate", "up"),
+    Role.MOE_SHARED_GATE_UP: ("gate", "up"),
+    Role.MOE_EXPERTS_GATE_UP: ("gate", "up"),
+}
+_LATENT_Q = (Role.ATTENTION_Q_A, Role.ATTENTION_Q_B)
+_LATENT_KV = (Role.ATTENTION_KV_A, Role.ATTENTION_KV_B)
+_PERCEPTION = (Tower.VISION, Tower.AUDIO, Tower.PROJECTOR)
+
+
+def advise(
+    inventory: Inventory,
+    request: PlanRequest,
+    selection: Selection,
+    planned: Sequence[Planned],
+    config: Mapping[str, Any],
+) -> tuple[Advice, ...]:
+    """Return the grounds of the choice first, then facts about this model."""
+    return (
+        *_grounds(inventory, request, selection),
+        *_meaning(inventory, request, selection),
+        *_experts(inventory, request, selection),
+        *_left_out(inventory, selection),
+        *_written(request, planned, config),
+    )
+
+
+def _grounds(inventory: Inventory, request: PlanRequest, selection: Selection) -> Iterator[Advice]:
+    task = TASKS.get(request.task or "")
+    if task is not None and selection.name == task.preset:
+        yield from task.advice
+    elif task is not None:
+        yield Advice(
+            f"For {request.task} the preset advised is {task.preset}; {selection.name} was asked."
+        )
+        yield from PRESET_ADVICE.get(selection.name, ())
+    else:
+        yield from PRESET_ADVICE.get(selection.name, ())
+    present = {module.role.group for module in inventory.adaptable}
+    chosen = {each.module.role.group for each in selection.chosen}
+    if selection.experts:
+        yield EXPERTS_ADVICE
+    if "ssm" in chosen:
+        yield STATE_SPACE_ADVICE
+    if "attention" in present and present & {"ssm", "linear_attention"}:
+        yield HYBRID_ADVICE
+    if {Tower.ENCODER, Tower.DECODER} <= {module.tower for module in inventory.adaptable}:
+        yield RACE_ADVICE
+    if any(m.tower is Tower.VISION for m in inventory.adaptable) and not request.towers:
+        yield VISION_ADVICE
+
+
+def _meaning(inventory: Inventory, request: PlanRequest, selection: Selection) -> Iterator[Advice]:
+    """Fused and latent projections, and words that name nothing here."""
+    asked = [word for word in _asked(request, selection) if word in WORDS]
+    by_role: dict[Role, list[Module]] = {}
+    for each in selection.chosen:
+        by_role.setdefault(each.module.role, []).append(each.module)
+    for role, parts in _FUSED.items():
+        if role not in by_role:
+            continue
+        meant = [part for part in parts if part in asked]
+        also = [part for part in parts if part not in asked]
+        if meant and also:
+            yield Advice(
+                f"{_and(meant)} can only mean {_names(by_role[role])} on this model:"
+                f" {_and(also)} {'is' if len(also) == 1 else 'are'} adapted as well."
+            )
+        elif len(meant) > 1:
+            yield Advice(
+                f"{_and(meant)} are one fused projection here, {_names(by_role[role])}: one LoRA"
+                " for all of them."
+            )
+    yield from _latent(asked, by_role)
+    if any(role.group == "linear_attention" for role in by_role) and asked:
+        yield Advice("Linear attention layers count as attention here.")
+    yield from _missing(inventory, selection)
+    yield from _reach(inventory, request, selection)
+
+
+def _asked(request: PlanRequest, selection: Selection) -> tuple[str, ...]:
+    if request.roles:
+        return tuple(role.entry for role in request.parsed_roles)
+    return PRESETS[selection.name].words
+
+
+def _reach(inventory: Inventory, request: PlanRequest, selection: Selection) -> Iterator[Advice]:
+    """In a hybrid, how many of the layers have such modules at all."""
+    if request.layers is not None or request.exclude:
+        return
+    layers = {
+        (m.tower, m.layer)
+        for m in inventory.adaptable
+        if m.layer is not None and m.tower in selection.towers
+    }
+    reached = {(each.module.tower, each.module.layer) for each in selection.chosen} & layers
+    if reached and len(reached) < len(layers):
+        yield Advice(f"Only {len(reached)} of {len(layers)} layers have such modules.")
+
+
+def _missing(inventory: Inventory, selection: Selection) -> Iterator[Advice]:
+    """Words of the preset for which nothing is adapted."""
+    routed = {m.role: m for m in inventory.adaptable if m.role in EXPERTS}.values()
+    in_experts = [w for w in selection.missing if any(means(w, m) for m in routed)]
+    nowhere = [w for w in selection.missing if w not in in_experts]
+    if in_experts:
+        yield Advice(
+            f"This model has {_and(in_experts)} in its routed experts only, so nothing of it is"
+            " adapted."
+        )
+    if nowhere:
+        yield Advice(f"This model has no {_and(nowhere)} that could be adapted.")
+
+
+def _latent(asked: Sequence[str], by_role: Mapping[Role, list[Module]]) -> Iterator[Advice]:
+    steps = [m for role in _LATENT_Q for m in by_role.get(role, ())]
+    if "q" in asked and steps:
+        yield Advice(f"Latent attention makes q in steps: q means {_names(steps)}.")
+    steps = [m for role in _LATENT_KV for m in by_role.get(role, ())]
+    if steps and "v" in asked:
+        also = "" if "k" in asked else " They make k as well, which is so adapted too."
+        yield Advice(f"Latent attention makes v in steps: v means {_names(steps)}.{also}")
+    elif steps and "k" in asked:
+        yield Advice(
+            f"Latent attention makes k in steps: k means {_names(steps)}. They make v as well,"
+            " which is so adapted too."
+        )
+
+
+def _experts(inventory: Inventory, request: PlanRequest, selection: Selection) -> Iterator[Advice]:
+    routed = [m for m in inventory.adaptable if m.role in EXPERTS]
+    if not routed:
+        return
+    total = inventory.model.total_params
+    adapted = {each.module.path for each in selection.chosen}
+    frozen = sum(m.params for m in routed if m.path not in adapted)
+    if frozen:
+        meant = any(means(word, m) for word in _asked(request, selection) for m in routed)
+        hint = "" if selection.experts or not meant else " --experts includes those that are meant."
+        yield Advice(
+            f"Routed experts: {short(frozen)} of {short(total)} parameters stay frozen.{hint}"
+        )
+    if not selection.experts:
+        return
+    active = inventory.model.experts_per_token
+    rules = {each.rule for each in selection.chosen if each.module.role in EXPERTS}
+    if any(rule.divisor > 1 for rule in rules):
+        yield Advice(
+            f"Routed experts get the rank divided by the {active} experts active for a token, at"
+            " least 1, with the same alpha/r."
+        )
+    elif active and active > 1:
+        yield Advice(
+            f"Routed experts get the full rank; {active} of them are active for a token. --task"
+            " divides their rank by that, as the evidence has it, and --roles gives them any rank."
+        )
+
+
+def _left_out(inventory: Inventory, selection: Selection) -> Iterator[Advice]:
+    if selection.left_out:
+        hazards = sorted({h for m in selection.left_out for h in m.hazards})
+        yield Advice(
+            "Left out, because LoRA there is refused or learns nothing:"
+            f" {_names(selection.left_out)} ({', '.join(hazards)})."
+        )
+    towers = {m.tower for m in inventory.adaptable} - set(selection.towers)
+    for tower in sorted(towers & set(_PERCEPTION)):
+        count = sum(1 for m in inventory.adaptable if m.tower is tower)
+        yield Advice(
+            f"The {tower.value} tower stays frozen ({count} modules);"
+            f" --tower {tower.value} adapts it."
+        )
+
+
+def _written(
+    request: PlanRequest, planned: Sequence[Planned], config: Mapping[str, Any]
+) -> Iterator[Advice]:
+    """What follows from the form that the configuration takes."""
+    if config["target_parameters"] is not None:
+        lost = f" instead of {request.dropout:g}" if request.dropout else ""
+        yield Advice(
+            f"lora_dropout is 0{lost}: PEFT's ParamWrapper, which adapts what target_parameters"
+            " names, refuses dropout."
+        )
+    linears = [
+        p.module for p in planned if p.is_parameter and p.module.kind is not Kind.EXPERT_PARAMETER
+    ]
+    if linears:
+        yield Advice(
+            f"{_names(linears)} outside the routed experts are named in target_parameters, because"
+            " PEFT rewrites these names in target_modules to the routed experts. The LoRA is the"
+            " same."
+        )
+    if config["rank_pattern"]:
+        yield Advice(
+            "Mixed ranks: PEFT applies rank_pattern and alpha_pattern. vLLM, TGI and LoRAX scale"
+            " everything by the global alpha/r, which is right here, alpha/r being constant;"
+            " llama.cpp divides the global alpha by each tensor's rank, which is wrong here;"
+            " SGLang refuses the adapter. One rank for all is read the same everywhere."
+        )
+    if config["rank_pattern"] and request.rslora:
+        yield Advice(
+            "With rslora the scale is alpha/√r, so constant alpha/r gives the higher rank the"
+            " larger scale."
+        )
+    if request.init == "eva":
+        yield Advice(
+            "eva: call peft.initialize_lora_eva_weights with your data before training. It deals"
+            " the ranks out anew, so the counts here are those before it."
+        )
+    if config["modules_to_save"]:
+        yield Advice(
+            f"{_and(config['modules_to_save'])} is trained and saved whole. vLLM rejects adapters"
+            " with saved modules."
+        )
+    tied = [p.module for p in planned if p.module.tied_to is not None or "tied" in p.module.hazards]
+    if tied:
+        yield Advice(
+            f"{_names(tied)} shares its weight with another module, which this LoRA does not"
+            " follow."
+        )
+
+
+def short(count: int) -> str:
+    """`28.99 B`, `1.22 M`, `512`."""
+    for unit, size in (("B", 10**9), ("M", 10**6), ("k", 10**3)):
+        if count >= size:
+            return f"{count / size:.2f} {unit}"
+    return str(count)
+
+
+def _names(modules: Iterable[Module]) -> str:
+    """The last parts of their names, each once."""
+    names = list(dict.fromkeys(module.name for module in modules))
+    return _and(names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"])
+
+
+def _and(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    return f"{', '.join(names[:-1])} and {names[-1]}"

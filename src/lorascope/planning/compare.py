@@ -1,0 +1,121 @@
+"""All presets side by side, and beside them PEFT's own default for the model type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from lorascope.core.errors import LorascopeError
+from lorascope.core.inventory import Inventory
+from lorascope.core.plan import Advice, Finding, Plan, Target
+from lorascope.core.roles import Tower
+from lorascope.core.spec import LoraSpec
+from lorascope.matching import Match, match
+from lorascope.matching.peft_defaults import default_targets
+from lorascope.planning.counts import covered_params
+from lorascope.planning.file_size import safetensors_bytes
+from lorascope.planning.make_plan import make_plan
+from lorascope.planning.presets import PRESETS
+from lorascope.planning.request import PlanRequest
+from lorascope.planning.tensors import Adapted, adapter_tensors
+
+PEFT_DEFAULT = "peft-default"
+"""Name of the row that shows what PEFT does without `target_modules`."""
+IMPOSSIBLE = "impossible"
+"""Code of the finding of a row that has no plan on this model."""
+
+
+def compare(inventory: Inventory, request: PlanRequest | None = None) -> tuple[Plan, ...]:
+    """Return one plan for each preset, then one for PEFT's default.
+
+    The request's own preset, task and roles are left aside; its other options hold for all. A
+    preset that this model cannot have is a plan without targets whose one finding says why.
+    """
+    request = replace(request or PlanRequest(), preset=None, task=None, roles=())
+    rows = [_preset_row(inventory, replace(request, preset=name)) for name in PRESETS]
+    return (*rows, peft_default(inventory, request))
+
+
+def peft_default(inventory: Inventory, request: PlanRequest) -> Plan:
+    """Return what PEFT adapts on this model if no targets are given, at the request's rank."""
+    model_type = inventory.model.model_type
+    targets = default_targets(model_type)
+    if targets is None:
+        return _impossible(
+            inventory,
+            PEFT_DEFAULT,
+            f"PEFT has no default targets for model type {model_type}; it asks for target_modules.",
+        )
+    rank = request.rank or 8
+    config = {
+        "peft_type": "LORA",
+        "task_type": inventory.model.task_type,
+        "base_model_name_or_path": inventory.model.base_model,
+        "r": rank,
+        "lora_alpha": request.alpha or 2 * rank,
+        "target_modules": targets,
+        "bias": request.bias,
+        "use_rslora": request.rslora,
+        "use_dora": request.dora,
+    }
+    try:
+        found = match(inventory, LoraSpec.from_dict(config), peft_version=request.peft_version)
+    except LorascopeError as error:
+        return _impossible(
+            inventory, PEFT_DEFAULT, f"PEFT's own default is refused by PEFT: {error.what}"
+        )
+    return _plan_of(inventory, config, found)
+
+
+def _preset_row(inventory: Inventory, request: PlanRequest) -> Plan:
+    try:
+        return make_plan(inventory, request)
+    except LorascopeError as error:
+        return _impossible(inventory, request.preset_name, error.what, error.hint)
+
+
+def _impossible(inventory: Inventory, name: str, message: str, hint: str | None = None) -> Plan:
+    finding = Finding(IMPOSSIBLE, "info", name, message, hint or "Choose another row.")
+    return Plan(inventory.model, name, {}, (), (), 0, 0, 0, findings=(finding,))
+
+
+def _plan_of(inventory: Inventory, config: Mapping[str, object], found: Match) -> Plan:
+    """A plan that says what a match hits."""
+    modules = inventory.by_path
+    adapted = []
+    targets = []
+    for each in found.targets:
+        module = modules.get(each.path) or modules[each.path.rpartition(".")[0]]
+        adapted.append(Adapted(module, each.rank, each.is_parameter))
+        targets.append(
+            Target(
+                module.path,
+                module.role,
+                module.tower,
+                module.layer,
+                each.rank,
+                each.alpha,
+                each.params,
+            )
+        )
+    saved = tuple(each.path for each in found.saved)
+    perceiving = sorted(
+        {t.tower for t in targets}
+        & {Tower.VISION, Tower.AUDIO, Tower.PROJECTOR} - set(inventory.model.main_towers)
+    )
+    advice = tuple(
+        Advice(f"PEFT's default also reaches the {tower.value} tower.") for tower in perceiving
+    )
+    return Plan(
+        model=inventory.model,
+        preset=PEFT_DEFAULT,
+        adapter_config=config,
+        targets=tuple(targets),
+        saved_modules=saved,
+        trainable_params=found.trainable_params,
+        adapter_bytes=safetensors_bytes(
+            adapter_tensors(inventory, adapted, saved, config, found.peft_version)
+        ),
+        covered_params=covered_params(each.module for each in adapted),
+        advice=advice,
+    )

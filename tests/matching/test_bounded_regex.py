@@ -1,0 +1,135 @@
+"""Patterns that nobody vouches for: same answers as `re`, in bounded time."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lorascope.core.errors import SpecificationError
+from lorascope.matching.bounded_regex import BoundedRegex, Pattern, compiled_pattern
+from lorascope.matching.pattern_cost import backtracking_bound
+
+CATASTROPHIC = [
+    r"(a+)+$",
+    r"([a-zA-Z0-9_.]+)*!",
+    r"(.*)*\1x",
+    r"(\w|\.|_)*(\w|\.|_)*(\w|\.|_)*#",
+    r"(.+)+(.+)+(.+)+Z",
+]
+
+
+def many_names() -> list[str]:
+    return [
+        f"model.layers.{layer}.mlp.experts.{expert}.{'a' * 24}_{name}"
+        for layer in range(60)
+        for expert in range(250)
+        for name in ("gate_proj", "up_proj", "down_proj", "act")
+    ]
+
+
+@pytest.mark.parametrize("text", CATASTROPHIC)
+def test_catastrophic_patterns_end(text: str) -> None:
+    names = many_names()
+    assert len(names) == 60_000
+    started = time.monotonic()
+    with suppress(SpecificationError):
+        BoundedRegex().matching(Pattern(text, "target_modules"), names, whole=True)
+    assert time.monotonic() - started < 5
+
+
+def test_too_slow_a_pattern_is_named() -> None:
+    pattern = Pattern(r"(a+)+!", "exclude_modules")
+    with pytest.raises(SpecificationError) as caught:
+        BoundedRegex(0.3).matching(pattern, ["a" * 64], whole=True)
+    assert "exclude_modules: the pattern '(a+)+!' takes longer than 0.3 s" in caught.value.what
+
+
+def test_the_time_limit_is_shared_by_all_patterns_of_a_request() -> None:
+    regex = BoundedRegex(1.0)
+    started = time.monotonic()
+    with pytest.raises(SpecificationError, match="takes longer than 1 s"):
+        match_again_and_again(regex, Pattern(r"(a+)+!", "rank_pattern"), ["a" * 20])
+    assert time.monotonic() - started < 5
+
+
+def match_again_and_again(regex: BoundedRegex, pattern: Pattern, names: list[str]) -> None:
+    for _ in range(1000):
+        regex.matching(pattern, names, whole=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [
+        ("layers.(0", "missing ), unterminated subpattern at position 7"),
+        ("a**", "multiple repeat at position 2"),
+        ("[z-a]", "bad character range z-a at position 1"),
+        ("(?P<x>a)(?P=y)", "unknown group name 'y'"),
+    ],
+)
+def test_an_invalid_pattern_says_where(text: str, fragment: str) -> None:
+    with pytest.raises(SpecificationError) as caught:
+        BoundedRegex().matching(Pattern(text, "target_modules"), ["a"], whole=True)
+    assert fragment in caught.value.what
+    assert "target_modules" in caught.value.what
+
+
+def test_the_position_is_that_in_the_entry_not_in_what_peft_writes_around_it() -> None:
+    with pytest.raises(SpecificationError, match="at position 1"):
+        compiled_pattern(Pattern("q(", "rank_pattern", before=r"(.*\.)?(", after=")$"))
+
+
+def test_an_unbalanced_entry_is_fine_where_peft_makes_it_balanced() -> None:
+    pattern = Pattern("q)|(v", "rank_pattern", before=r"(.*\.)?(", after=")$")
+    assert set(BoundedRegex().matching(pattern, ["a.q", "v"])) == {"a.q", "v"}
+
+
+def test_a_child_gives_groups_as_well() -> None:
+    pattern = Pattern(r"(?=.)(?P<idx>\d+)(a|b)+", "layers_pattern")
+    found = BoundedRegex().matching(pattern, ["12ab", "x"], group="idx")
+    assert found == {"12ab": "12"}
+
+
+@pytest.mark.parametrize(
+    ("text", "bound"),
+    [
+        (r"model\.layers", 1),
+        (".*", 11),
+        (r".*\.(q|k|v)_proj", 33),
+        ("a?b?", 4),
+        ("[*+]", 1),
+        (r"\(\d+\)", 11),
+        ("a{2,3}", 11),
+        ("x|y", 2),
+    ],
+)
+def test_bound_of_harmless_patterns(text: str, bound: float) -> None:
+    assert backtracking_bound(text, 10) == bound
+
+
+@pytest.mark.parametrize(
+    "text", ["(a*)*", "(a|b)+", "(a){2}", r"(a)\1", "(?=a)a", "(?i)a", "(?P=a)", "[a", "((a)+b)"]
+)
+def test_unbounded_or_unknown_patterns(text: str) -> None:
+    assert backtracking_bound(text, 10) == float("inf")
+
+
+@pytest.mark.filterwarnings("ignore:Possible (nested|set)")
+@given(
+    text=st.text(alphabet=r"ab.*+?()|[]\d^$-{}1", max_size=8),
+    names=st.lists(st.text(alphabet="ab.1", max_size=6), max_size=4, unique=True),
+)
+def test_the_answers_are_those_of_re(text: str, names: list[str]) -> None:
+    pattern = Pattern(text, "target_modules")
+    try:
+        compiled = compiled_pattern(pattern)
+    except SpecificationError:
+        with pytest.raises(re.error):
+            re.compile(text)
+        return
+    found = BoundedRegex().matching(pattern, names, whole=True)
+    assert list(found) == [name for name in names if compiled.fullmatch(name)]

@@ -1,0 +1,80 @@
+"""What a request takes, and what it says about values that it does not take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lorascope.core.errors import PlanError
+from lorascope.core.roles import Tower
+from lorascope.planning import PlanRequest
+from lorascope.planning.request import parse_layers
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"preset": "qkv"}, "--preset is 'qkv'; expected one of qv, attention"),
+        ({"task": "poetry"}, "--task is 'poetry'; expected one of classification"),
+        ({"rank": 0}, "--rank is 0; expected a whole number from 1"),
+        ({"rank": 2.5}, "--rank is 2.5; expected a whole number"),
+        ({"rank": True}, "--rank is True; expected a whole number"),
+        ({"rank": 10**9}, "--rank is 1000000000; expected a whole number from 1 to 1,000,000"),
+        ({"alpha": 0}, "--alpha is 0; expected a number above 0"),
+        ({"alpha": float("nan")}, "--alpha is nan; expected a number above 0"),
+        ({"alpha": float("inf")}, "--alpha is inf; expected a number above 0"),
+        ({"dropout": 1}, "--dropout is 1; expected a number from 0 to below 1"),
+        ({"dropout": -0.1}, "--dropout is -0.1; expected a number from 0"),
+        ({"bias": "some"}, "--bias is 'some'; expected one of none, all, lora_only"),
+        ({"init": "loftq"}, "--init is 'loftq'; expected true, false, gaussian"),
+        ({"init": "pissa_niter_x"}, "--init is 'pissa_niter_x'; expected"),
+        ({"roles": "q"}, "--roles is 'q'; expected a list of names"),
+        ({"roles": ("",)}, "--roles holds ''; expected names"),
+        ({"roles": ("query",)}, "--roles holds 'query'; expected one of q, k, v, o"),
+        ({"roles": ("q=0",)}, "--roles holds 'q=0'; expected a rank above 0"),
+        ({"roles": ("q=x",)}, "--roles holds 'q=x'; expected a rank above 0"),
+        ({"roles": ("q=",)}, "--roles holds 'q='; expected a rank above 0"),
+        ({"roles": ("q=99999999999999999",)}, "expected a rank above 0"),
+        ({"roles": ("q",), "preset": "qv"}, "--roles and --preset qv are both given"),
+        ({"rank": 4, "max_params": 9}, "--max-params and --rank are both given"),
+        ({"max_params": 0}, "--max-params is 0; expected a whole number from 1"),
+        ({"layers": "3-1"}, "--layers has the range '3-1'; expected first-last"),
+        ({"layers": "a"}, "--layers is 'a'; expected indices and ranges"),
+        ({"layers": ""}, "--layers is ''; expected indices and ranges"),
+        ({"layers": "0-999999"}, "--layers has the range '0-999999'"),
+        ({"layers": ()}, "--layers is empty"),
+        ({"layers": (-1,)}, "--layers is -1; expected a whole number from 0"),
+        ({"exclude": (3,)}, "--exclude holds 3; expected names"),
+        ({"towers": ("roof",)}, "--tower is 'roof'; expected one of text, vision"),
+        ({"towers": "vision"}, "--tower is 'vision'; expected a list of towers"),
+        ({"peft_version": "0.4"}, "peft_version: PEFT 0.4 selects modules in its own way"),
+        ({"init": "orthogonal", "rank": 3}, "--rank is 3; expected an even one"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_expected(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        PlanRequest(**options)
+    assert told in str(caught.value)
+
+
+def test_layers_are_indices_and_ranges() -> None:
+    assert parse_layers("0-2,5") == {0, 1, 2, 5}
+    assert parse_layers(" 7 , 1 - 2") == {1, 2, 7}
+    assert parse_layers((4, 4, 1)) == {1, 4}
+
+
+def test_the_preset_is_the_asked_one_the_tasks_one_or_qv() -> None:
+    assert PlanRequest().preset_name == "qv"
+    assert PlanRequest(task="math").preset_name == "all-linear"
+    assert PlanRequest(task="math", preset="ffn").preset_name == "ffn"
+    assert PlanRequest(roles=("q=4",)).preset_name == "roles"
+
+
+def test_towers_are_taken_as_words_or_values() -> None:
+    assert PlanRequest(towers=("vision", Tower.TEXT)).parsed_towers == (Tower.VISION, Tower.TEXT)
+
+
+@pytest.mark.parametrize("init", [True, False, "gaussian", "olora", "pissa", "pissa_niter_4"])
+def test_initializations_that_need_nothing_else_are_taken(init: bool | str) -> None:
+    assert PlanRequest(init=init).init == init
