@@ -1,17 +1,23 @@
-"""Run lorascope on built-in examples and write docs/captures.md with what it prints.
+"""Run lorascope on built-in examples; write docs/captures.md and the README's console blocks.
 
-Usage: python docs/make_captures.py [--check]   (--check: compare, write nothing)
+Every ```console block of the README that begins with `$ lorascope` is replaced by what the command
+prints now. Usage: python docs/make_captures.py [--check]   (--check: compare, write nothing)
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
-WIDTH = 100
+README = HERE.parent / "README.md"
+PAGE = HERE / "captures.md"
+WIDTH = 120
 COMMANDS = (
     "lorascope inspect Phi-3-mini",
     "lorascope plan Phi-3-mini",
@@ -21,41 +27,57 @@ COMMANDS = (
     "lorascope inspect Gemma-3-4B",
     "lorascope plan Gemma-3-4B --preset extended",
 )
+_BLOCK = re.compile(r"```console\n\$ (lorascope [^\n]*)\n.*?```", re.DOTALL)
 
 
+@cache
 def captured(command: str) -> str:
-    """Return what a command prints on a terminal of `WIDTH` columns, without colour."""
+    """Return what a command prints on a terminal of `WIDTH` columns, without colour or cache."""
     program, *arguments = command.split()
-    done = subprocess.run(  # noqa: S603 - the commands above
-        [str(Path(sys.executable).parent / program), *arguments],
-        env={**os.environ, "COLUMNS": str(WIDTH), "NO_COLOR": "1", "TERM": "dumb"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    settings = {"COLUMNS": str(WIDTH), "NO_COLOR": "1", "TERM": "dumb", "LORASCOPE_CACHE": ""}
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(  # noqa: S603 - the commands above and those of the README
+            [str(Path(sys.executable).parent / program), *arguments],
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=folder,
+        )
     return "\n".join(line.rstrip() for line in done.stdout.splitlines())
 
 
-def page() -> str:
-    """Return the whole page."""
-    parts = [
-        "# What it prints",
-        "",
-        f"Made by `make captures` at {WIDTH} columns; do not edit.",
-        "",
-    ]
+def block(command: str) -> str:
+    """Return the console block of one command."""
+    return f"```console\n$ {command}\n{captured(command)}\n```"
+
+
+def pages() -> dict[Path, str]:
+    """Return both pages as they should be."""
+    made_by = f"Made by `make captures` at {WIDTH} columns; do not edit."
+    parts = ["# What it prints", "", made_by, ""]
     for command in COMMANDS:
-        parts += [f"## `{command}`", "", "```console", f"$ {command}", captured(command), "```", ""]
-    return "\n".join(parts)
+        parts += [f"## `{command}`", "", block(command), ""]
+    readme = README.read_text(encoding="utf-8")
+    return {
+        PAGE: "\n".join(parts),
+        README: _BLOCK.sub(lambda found: block(found.group(1)), readme),
+    }
 
 
 def main() -> int:
-    """Write the page, or compare it with what is there."""
-    target = HERE / "captures.md"
-    made = page()
+    """Write the pages, or say which of them is not current."""
+    stale = [
+        path
+        for path, text in pages().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
     if "--check" in sys.argv[1:]:
-        return int(not target.exists() or target.read_text(encoding="utf-8") != made)
-    target.write_text(made, encoding="utf-8")
+        for path in stale:
+            print(f"{path} is not current; run `make captures`")
+        return int(bool(stale))
+    for path in stale:
+        path.write_text(pages()[path], encoding="utf-8")
     return 0
 
 

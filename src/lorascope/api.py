@@ -175,7 +175,8 @@ def _from_headers(source: ModelSource, reason: LorascopeError) -> Inventory:
 
     found = assign(inventory_from_tensors(source))
     notes = (f"Read from the checkpoint's headers: {reason.what}", *found.model.notes)
-    return replace(found, model=replace(found.model, notes=notes))
+    remote = isinstance(reason, RemoteCodeError)
+    return replace(found, model=replace(found.model, notes=notes, is_remote_code=remote))
 
 
 def _labelled(inventory: Inventory, source: ModelSource) -> Inventory:

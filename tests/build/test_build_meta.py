@@ -169,7 +169,7 @@ def test_repository_code_runs_when_trusted(tmp_path, monkeypatch):
     (tmp_path / "config.json").write_text(json.dumps(config))
     secret = ModelSource("secret", "directory", config, "secret", directory=tmp_path)
     inventory = build(secret, trust_remote_code=True)
-    assert inventory.model.cls == "SecretModel"
+    assert (inventory.model.cls, inventory.model.is_remote_code) == ("SecretModel", True)
     assert inventory.by_path["q_proj"].in_features == 7
 
 

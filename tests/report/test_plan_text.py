@@ -164,7 +164,7 @@ def test_compare_shows_the_advice_of_the_noted_row_only() -> None:
 
 
 def test_snippet_is_python_with_only_what_differs_from_the_defaults() -> None:
-    code = snippet(plan_of(LLAMA, QV), LLAMA)
+    code = snippet(plan_of(LLAMA, QV))
     (call,) = [
         node.value
         for node in ast.parse(code).body
@@ -181,27 +181,27 @@ def test_snippet_is_python_with_only_what_differs_from_the_defaults() -> None:
 
 def test_snippet_loads_the_class_that_was_inspected() -> None:
     inventory = builders.llama(base_model="owner/tiny", revision="v1")
-    code = snippet(plan_of(inventory, QV), inventory)
+    code = snippet(plan_of(inventory, QV))
     assert "from transformers import LlamaForCausalLM\n" in code
     assert "LlamaForCausalLM.from_pretrained('owner/tiny', revision='v1')" in code
 
 
 def test_snippet_of_a_default_config_needs_no_weights() -> None:
     inventory = builders.llama(is_default_config=True)
-    code = snippet(plan_of(inventory, QV), inventory)
+    code = snippet(plan_of(inventory, QV))
     assert "LlamaForCausalLM(AutoConfig.for_model('llama'))" in code
 
 
 def test_snippet_of_remote_code_says_so() -> None:
-    module = builders.linear("q_proj", (2, 2), hazards=("remote_code",))
-    inventory = builders.inventory_of([module], task_type="CAUSAL_LM")
-    code = snippet(plan_of(inventory, QV), inventory)
+    module = builders.linear("q_proj", (2, 2))
+    inventory = builders.inventory_of([module], task_type="CAUSAL_LM", is_remote_code=True)
+    code = snippet(plan_of(inventory, QV))
     assert "AutoModelForCausalLM.from_pretrained('tiny', trust_remote_code=True)" in code
 
 
 def test_a_hostile_reference_cannot_leave_its_string() -> None:
     inventory = builders.llama(reference="x')\nimport os  # \x1b")
-    code = snippet(plan_of(inventory, QV), inventory)
+    code = snippet(plan_of(inventory, QV))
     assert "\x1b" not in code
     assert [type(node).__name__ for node in ast.parse(code).body].count("ImportFrom") == 2
     assert "Import" not in [type(node).__name__ for node in ast.parse(code).body]
@@ -211,6 +211,6 @@ def test_a_hostile_reference_cannot_leave_its_string() -> None:
 def test_a_class_name_that_is_no_name_is_not_written_as_code(cls: str) -> None:
     for default in (True, False):
         inventory = builders.llama(cls=cls, is_default_config=default)
-        code = snippet(plan_of(inventory, QV), inventory)
+        code = snippet(plan_of(inventory, QV))
         assert cls not in code
         ast.parse(code)

@@ -53,7 +53,8 @@ def build(
     model = build_model(source, task_type=task_type, trust_remote_code=trust_remote_code)
     inventory = inventory_of(model, reference=source.reference)
     notes = (*inventory.model.notes, *_config_notes(source))
-    return replace(inventory, model=replace(inventory.model, notes=notes))
+    remote = _needs_remote_code(source)
+    return replace(inventory, model=replace(inventory.model, notes=notes, is_remote_code=remote))
 
 
 def build_model(
@@ -220,7 +221,8 @@ def _config_notes(source: ModelSource) -> Iterator[str]:
             f"The checkpoint is quantized ({method}); the modules listed are those of the "
             "unquantized model, and PEFT may take or refuse the quantized classes."
         )
-    if isinstance((source.config or {}).get("auto_map"), Mapping):
+    names_code = isinstance((source.config or {}).get("auto_map"), Mapping)
+    if names_code and not _needs_remote_code(source):
         yield "The config names code of its repository; transformers' own class was built instead."
 
 

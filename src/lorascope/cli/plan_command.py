@@ -155,7 +155,7 @@ def run(options: argparse.Namespace) -> int:
     elif options.snippet:
         from lorascope.report.snippet import snippet
 
-        output.write(snippet(plan, inventory))
+        output.write(snippet(plan))
     else:
         from lorascope.report.plan_text import plan_text
 

@@ -119,6 +119,9 @@ HAZARDS: Mapping[str, str] = {
     "forward_never_called": (
         "its weight is read directly and its forward never runs: LoRA here learns nothing"
     ),
+    "not_affine": (
+        "a subclass of a linear whose output is not x·Wᵀ + b: LoRA's sum is wrong here or fails"
+    ),
     "state_space_kernel": (
         "read by a fused state-space kernel; PEFT refuses it on some model types"
     ),
@@ -126,7 +129,6 @@ HAZARDS: Mapping[str, str] = {
     "router": "routes tokens to experts; adapting it disturbs the balance between them",
     "tied": "shares its weight with another module, which an adapter here does not follow",
     "vision_tower": "belongs to a vision or audio tower",
-    "remote_code": "its class is code of the model's repository",
 }
 """Hazard codes and what each means."""
 
@@ -157,6 +159,8 @@ class ModelInfo:
     """The checkpoint's floating type as the config states it, for example `bfloat16`."""
     is_default_config: bool = False
     """True if only a model type was given, so that all sizes are the class's defaults."""
+    is_remote_code: bool = False
+    """True if the class is code of the model's repository, run because it was trusted."""
     base_model: str | None = None
     """For an adapter's `base_model_name_or_path`; None if nothing on the Hub or disk."""
     revision: str | None = None

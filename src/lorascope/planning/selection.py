@@ -14,7 +14,7 @@ from lorascope.planning.presets import PRESETS
 from lorascope.planning.request import PlanRequest
 from lorascope.planning.words import EXPERTS, LINEAR, WORDS, RoleRank, means
 
-NEVER = frozenset({"forward_never_called", "state_space_kernel", "unsupported_class"})
+NEVER = frozenset({"forward_never_called", "not_affine", "state_space_kernel", "unsupported_class"})
 """Hazards for which a module is never chosen: PEFT refuses it, or it would learn nothing."""
 
 _LINEARS = frozenset({Kind.LINEAR, Kind.CONV1D, Kind.EXPERT_PARAMETER, Kind.MULTIHEAD_ATTENTION})

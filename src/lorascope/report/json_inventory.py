@@ -45,6 +45,7 @@ def model_json(model: ModelInfo) -> dict[str, Any]:
         "total_params": model.total_params,
         "dtype": model.dtype,
         "is_default_config": model.is_default_config,
+        "is_remote_code": model.is_remote_code,
         "base_model": model.base_model,
         "revision": model.revision,
         "task_type": model.task_type,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lorascope.core.inventory import Inventory, ModelInfo
+from lorascope.core.inventory import ModelInfo
 from lorascope.core.plan import Plan
 from lorascope.report.json_plan import plain_json
 
@@ -35,7 +35,7 @@ _AUTO_CLASSES: Mapping[str | None, str] = {
 }
 
 
-def snippet(plan: Plan, inventory: Inventory) -> str:
+def snippet(plan: Plan) -> str:
     """Return a script that loads the model, adds the plan's adapter and prints its size.
 
     Every text that comes from outside stands in the script as a Python literal.
@@ -47,7 +47,7 @@ def snippet(plan: Plan, inventory: Inventory) -> str:
     )
     return (
         "from peft import LoraConfig, get_peft_model\n"
-        f"{_load(plan.model, remote=_needs_remote_code(inventory))}"
+        f"{_load(plan.model)}"
         "config = LoraConfig(\n"
         f"{arguments}"
         ")\n"
@@ -57,7 +57,8 @@ def snippet(plan: Plan, inventory: Inventory) -> str:
     )
 
 
-def _load(model: ModelInfo, *, remote: bool) -> str:
+def _load(model: ModelInfo) -> str:
+    remote = model.is_remote_code or not model.cls.isidentifier()
     name = _AUTO_CLASSES.get(model.task_type, "AutoModel") if remote else model.cls
     if model.is_default_config:
         make = f"{name}.from_config" if remote else name
@@ -70,10 +71,4 @@ def _load(model: ModelInfo, *, remote: bool) -> str:
     where += ["trust_remote_code=True"] if remote else []
     return (
         f"from transformers import {name}\n\nmodel = {name}.from_pretrained({', '.join(where)})\n"
-    )
-
-
-def _needs_remote_code(inventory: Inventory) -> bool:
-    return not inventory.model.cls.isidentifier() or any(
-        "remote_code" in module.hazards for module in inventory.modules
     )
