@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 OLDEST_VERSIONS := transformers==5.10.4 peft==0.20.0
 
-.PHONY: help demo test check unit test-oldest sweep conformance bench captures format clean
+.PHONY: help demo test check unit test-oldest sweep conformance bench docs format clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -51,7 +51,9 @@ conformance: $(VENV)/installed  ## every model type of the installed transformer
 bench: $(VENV)/installed  ## whole processes against the obvious script and PEFT's injection
 	$(BIN)/python benchmarks/run.py --write docs/benchmarks.md
 
-captures: $(VENV)/installed  ## the terminal captures in docs/captures.md
+docs: $(VENV)/installed  ## the generated pages: commands, output, captures, README blocks
+	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_output.py
 	$(BIN)/python docs/make_captures.py
 
 format: $(VENV)/installed  ## format and fix what can be fixed

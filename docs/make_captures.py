@@ -44,7 +44,8 @@ def captured(command: str) -> str:
             check=True,
             cwd=folder,
         )
-    return "\n".join(line.rstrip() for line in done.stdout.splitlines())
+    printed = re.sub(r"(torch [\d.]+)\+\w+", r"\1", done.stdout)  # whichever build is installed
+    return "\n".join(line.rstrip() for line in printed.splitlines())
 
 
 def block(command: str) -> str:
@@ -54,7 +55,7 @@ def block(command: str) -> str:
 
 def pages() -> dict[Path, str]:
     """Return both pages as they should be."""
-    made_by = f"Made by `make captures` at {WIDTH} columns; do not edit."
+    made_by = f"Made by `make docs` at {WIDTH} columns; do not edit."
     parts = ["# What it prints", "", made_by, ""]
     for command in COMMANDS:
         parts += [f"## `{command}`", "", block(command), ""]
@@ -74,7 +75,7 @@ def main() -> int:
     ]
     if "--check" in sys.argv[1:]:
         for path in stale:
-            print(f"{path} is not current; run `make captures`")
+            print(f"{path} is not current; run `make docs`")
         return int(bool(stale))
     for path in stale:
         path.write_text(pages()[path], encoding="utf-8")
