@@ -62,6 +62,14 @@ def test_the_second_answer_comes_from_the_cache_and_is_the_same(directory):
     assert (first.model, first.modules) == (second.model, second.modules)
 
 
+def test_one_entry_serves_every_name_of_the_same_config(directory, tmp_path):
+    lorascope.inspect(directory)
+    twin = tmp_path / "twin.json"
+    twin.write_text((directory / "config.json").read_text())
+    found = lorascope.inspect(twin)
+    assert (found.built_with.method, found.model.reference) == ("cache", str(twin))
+
+
 def test_refresh_and_no_cache_build_anew(directory, tmp_path):
     assert lorascope.inspect(directory, cache=False).built_with.method == "meta"
     assert not (tmp_path / "cache").exists()
@@ -156,6 +164,16 @@ def test_match_takes_a_configuration_in_every_form(directory, tmp_path):
     ]
     found = [lorascope.match(form, inventory) for form in forms]
     assert {match.trainable_params for match in found} == {2 * 4 * (16 + 16)}
+
+
+def test_answers_follow_the_installed_peft(directory, monkeypatch):
+    import lorascope.source.versions
+
+    monkeypatch.setattr(lorascope.source.versions, "installed_version", lambda name: "0.20.0")
+    assert lorascope.match({"target_modules": ["q_proj"]}, directory).peft_version == "0.20.0"
+    monkeypatch.setattr(lorascope.source.versions, "installed_version", lambda name: "0.19.1")
+    with pytest.raises(SpecificationError, match=r"0.19.1 .*Supported are 0.20.0 to"):
+        lorascope.match({"target_modules": ["q_proj"]}, directory)
 
 
 def test_match_of_something_else_says_what_it_takes(directory):

@@ -79,7 +79,8 @@ def inspect(
         found = replace(found, built_with=replace(found.built_with, method="cache"))
     else:
         found = _built(source, task_type, trust_remote_code)
-        if found.built_with.method == "meta":
+        # A repository's code and headers may change under the same config.
+        if found.built_with.method == "meta" and not found.model.is_remote_code:
             store.store(key, found)
     return _labelled(found, source)
 
@@ -102,6 +103,7 @@ def plan(
     """
     from lorascope.planning import PlanRequest, make_plan
 
+    options.setdefault("peft_version", installed_peft())
     return make_plan(_inventory(model), PlanRequest(preset=preset, **options))
 
 
@@ -121,7 +123,15 @@ def match(
     """
     from lorascope.matching import match as select
 
-    return select(_inventory(model), read_spec(config))
+    return select(_inventory(model), read_spec(config), peft_version=installed_peft())
+
+
+def installed_peft() -> str:
+    """Return the PEFT release whose behaviour answers follow: the installed, else the newest."""
+    from lorascope.matching import NEWEST
+    from lorascope.source.versions import installed_version
+
+    return installed_version("peft") or NEWEST
 
 
 def read_spec(config: Mapping[str, Any] | str | os.PathLike[str] | LoraSpec | Any) -> LoraSpec:

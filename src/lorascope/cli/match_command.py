@@ -71,13 +71,14 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(options: argparse.Namespace) -> int:
     """Match a configuration and print what it hits."""
+    from lorascope.api import installed_peft
     from lorascope.cli import output
     from lorascope.cli.load import load
     from lorascope.matching import match
 
     spec = _spec(options)
     inventory = load(options)
-    found = match(inventory, spec)
+    found = match(inventory, spec, peft_version=installed_peft())
     if options.json:
         from lorascope.report.json_match import match_json
 

@@ -188,6 +188,7 @@ def _check_combinations(options: argparse.Namespace) -> None:
 
 
 def _request(options: argparse.Namespace) -> PlanRequest:
+    from lorascope.api import installed_peft
     from lorascope.planning import PlanRequest
 
     init = {None: True, "true": True, "false": False}.get(options.init, options.init)
@@ -198,6 +199,7 @@ def _request(options: argparse.Namespace) -> PlanRequest:
         alpha=options.alpha,
         dropout=options.dropout,
         bias=options.bias,
+        peft_version=installed_peft(),
         rslora=options.rslora,
         dora=options.dora,
         init=init,

@@ -15,22 +15,20 @@ from lorascope.source.versions import installed_version
 
 _LIBRARIES = ("transformers", "torch", "peft")
 _CHECKPOINT_ENDINGS = (".safetensors", ".safetensors.index.json", ".gguf")
-_OWN_PARTS = ("core", "source", "roles", "build")
+_OWN_PARTS = ("core", "matching", "source", "roles", "build")
 """Parts of lorascope that shape an inventory."""
 
 
 def cache_key(source: ModelSource, task_type: str | None, trust_remote_code: bool) -> str:
     """Return the key of the inventory that `source` gives: 40 hexadecimal digits.
 
-    It covers the config's content, the reference as shown, the class asked, the checkpoint where
-    one may be read instead of a config, and the versions of lorascope and its libraries.
+    It covers the config's content, the class asked, the checkpoint where one may be read instead
+    of a config, and the versions of lorascope and its libraries. What a reference is called is no
+    part of it: who loads an entry says that anew.
     """
     facts = {
         "config": source.config,
         "model_type": source.model_type,
-        "shown": [source.reference, source.origin, source.revision, source.base_model],
-        "notes": source.notes,
-        "default": source.is_default_config,
         "checkpoint": _checkpoint_stamp(source),
         "task_type": task_type,
         "trust_remote_code": trust_remote_code,
