@@ -24,9 +24,9 @@ QV = {"attention.q": 8, "attention.v": 8}
 
 OUTPUTS: dict[str, list[dict[str, Any]]] = {
     "inspect": [
-        inventory_json(inventory, all_modules)
+        inventory_json(inventory, modules)
         for inventory in (LLAMA, builders.mixture(), builders.multimodal())
-        for all_modules in (False, True)
+        for modules in (None, inventory.modules)
     ],
     "plan": [plan_json(plan_of(LLAMA, QV))],
     "compare": [compare_json([plan_of(LLAMA, QV), plan_of(LLAMA, QV, preset="ffn")])],
@@ -119,7 +119,7 @@ def test_inventory_json_lists_no_containers_unless_asked() -> None:
         "model.embed_tokens",
         "model.layers.0.self_attn.q_proj",
     ]
-    everything = inventory_json(LLAMA, all_modules=True)["modules"]
+    everything = inventory_json(LLAMA, LLAMA.modules)["modules"]
     assert [m["path"] for m in everything] == [m.path for m in LLAMA.modules]
 
 

@@ -99,12 +99,6 @@ def _preferred_mappings(config: Any) -> tuple[str, ...]:
     return (*first, *MAIN_MAPPINGS)
 
 
-def available_classes(config: Any) -> dict[str, type[Any]]:
-    """Return the classes of this config type by auto-class mapping name."""
-    found = {name: _first_class(config, (name,)) for name in MAIN_MAPPINGS}
-    return {name: cls for name, cls in found.items() if cls is not None}
-
-
 def _class_for_task(config: Any, task_type: str) -> type[Any]:
     if task_type not in TASK_MAPPINGS:
         raise ModelBuildError(

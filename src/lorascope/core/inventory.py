@@ -160,7 +160,7 @@ class ModelInfo:
     is_default_config: bool = False
     """True if only a model type was given, so that all sizes are the class's defaults."""
     is_remote_code: bool = False
-    """True if the class is code of the model's repository, run because it was trusted."""
+    """True if the class is code of the model's repository, whether that was run or not."""
     base_model: str | None = None
     """For an adapter's `base_model_name_or_path`; None if nothing on the Hub or disk."""
     revision: str | None = None

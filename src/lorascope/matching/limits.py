@@ -11,7 +11,6 @@ from lorascope.core.spec import LoraSpec
 from lorascope.matching.versions import Behaviour
 
 _NEEDS_DATA = ("corda", "loftq", "lora_ga", "mica")
-_FROM_WEIGHTS = ("pissa", "olora", "orthogonal")
 _MAMBA_TYPES = frozenset({"falcon_h1", "mamba", "mamba2", "falcon_mamba", "nemotron_h"})
 _MAMBA_REFUSED = frozenset({"out_proj", "conv1d"})
 

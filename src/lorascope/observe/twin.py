@@ -15,18 +15,18 @@ def meta_twin(model: nn.Module) -> nn.Module:
     return _twin(model, lambda tensor: torch.empty_like(tensor, device="meta"))
 
 
-def hollow_twin(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
+def hollow_twin(model: nn.Module) -> nn.Module:
     """Return a copy on the CPU whose weights are real zeros that share one element each.
 
     For what meta tensors cannot do: a forward pass that asks for values. A weight of any size
     takes one element; a product with it needs room for that one weight only.
     """
-    return _twin(model, lambda tensor: _hollow(tensor, dtype))
+    return _twin(model, _hollow)
 
 
-def _hollow(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    kind = dtype if tensor.is_floating_point() else tensor.dtype
-    return torch.zeros((), dtype=kind).expand(tensor.shape)
+def _hollow(tensor: torch.Tensor) -> torch.Tensor:
+    dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    return torch.zeros((), dtype=dtype).expand(tensor.shape)
 
 
 def _twin(model: nn.Module, make: Callable[[torch.Tensor], torch.Tensor]) -> nn.Module:

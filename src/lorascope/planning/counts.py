@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lorascope.core.inventory import Inventory, Module
+from lorascope.core.inventory import Module
 from lorascope.core.roles import Kind
 
 
@@ -19,9 +19,3 @@ def covered_params(modules: Iterable[Module]) -> int:
             if len(parameter.shape) > 1:
                 sizes[parameter.tied_to or f"{module.path}.{parameter.name}"] = parameter.count
     return sum(sizes.values())
-
-
-def expert_params(inventory: Inventory, roles: Iterable[object]) -> int:
-    """Parameters of all modules with one of these roles."""
-    wanted = set(roles)
-    return sum(m.params for m in inventory.adaptable if m.role in wanted)

@@ -106,10 +106,6 @@ class RoleRank:
     rank: int | None
     """Its own rank; None for the plan's."""
 
-    def means(self, module: Module) -> bool:
-        """Whether the entry names this module's role."""
-        return means(self.entry, module)
-
 
 def means(word: str, module: Module) -> bool:
     """Whether a word, a role, or the first parts of one (`moe.experts`) names this module's role.

@@ -8,23 +8,18 @@ from typing import Any
 from lorascope.core.inventory import SCHEMA_VERSION, BuiltWith, Inventory, ModelInfo, Module
 
 
-def inventory_json(
-    inventory: Inventory, all_modules: bool = False, modules: Sequence[Module] | None = None
-) -> dict[str, Any]:
+def inventory_json(inventory: Inventory, modules: Sequence[Module] | None = None) -> dict[str, Any]:
     """Return an inventory as plain JSON values.
 
     Args:
         inventory: The whole model.
-        all_modules: Also list containers: blocks, norms, activations.
-        modules: List exactly these instead, in their order.
+        modules: Those to list, in order; None for all but the containers.
     """
-    if modules is None:
-        modules = inventory.modules if all_modules else tuple(inventory.listed)
     return {
         "schema_version": SCHEMA_VERSION,
         "model": model_json(inventory.model),
         "built_with": _built_with(inventory.built_with),
-        "modules": [_module(module) for module in modules],
+        "modules": [_module(m) for m in (inventory.listed if modules is None else modules)],
     }
 
 

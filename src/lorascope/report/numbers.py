@@ -40,9 +40,9 @@ def plain(number: float) -> str:
     return f"{number:g}"
 
 
-def counted(count: int, noun: str, plural: str | None = None) -> str:
+def counted(count: int, noun: str) -> str:
     """Write a count with its noun: `1 module`, `2,048 modules`."""
-    return f"{exact(count)} {noun if count == 1 else plural or noun + 's'}"
+    return f"{exact(count)} {noun if count == 1 else noun + 's'}"
 
 
 def _scaled(count: int, units: tuple[tuple[int, str], ...]) -> str | None:

@@ -35,7 +35,6 @@ class _Architecture:
     """Metadata key without the architecture prefix → config field."""
     biases: Mapping[str, str] = field(default_factory=dict)
     """Tensor of the first block → flag that is true if and only if it is stored."""
-    defaults: Mapping[str, Any] = field(default_factory=dict)
     ties: bool | None = None
     """Whether head and embedding are tied; None: tied if `output.weight` is not stored."""
 
@@ -158,7 +157,7 @@ def config_of_gguf(header: GgufHeader, where: str) -> GgufConfig:
     if any(isinstance(value, list) for value in config.values()):
         note = f"This {name} model's layers differ in size: names are the GGUF file's own."
         return GgufConfig(None, None, (note,), name)
-    config |= {**architecture.defaults, **_from_tensors(header, architecture)}
+    config |= _from_tensors(header, architecture)
     model_type = _refined(architecture.model_type, name, header, config)
     note = "The config was derived from GGUF metadata."
     return GgufConfig({"model_type": model_type, **config}, model_type, (note,), name)
