@@ -9,6 +9,7 @@ import transformers
 
 from lorascope.build.walk import base_layer_of, named_base_modules
 from lorascope.core.inventory import ModelInfo
+from lorascope.matching.expert_rewrite import NEW_NAMES
 from lorascope.source.config_fields import StatedSizes, stated_sizes
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
 SEQUENCE_CLASSIFIER_HEADS = ("score", "classifier")
 """Source: peft 0.21.2, `SEQ_CLS_HEAD_NAMES` in `utils/constants.py`."""
-
-EXPERT_REWRITES = frozenset({"mixtral", "qwen2_moe"})
-"""Source: `_MOE_TARGET_MODULE_MAPPING`, `utils/transformers_weight_conversion.py`, peft 0.21.2."""
 
 _TASK_BY_SUFFIX = {
     "ForCausalLM": "CAUSAL_LM",
@@ -126,7 +124,7 @@ def expert_rewrite(model_type: str | None) -> str | None:
     if get_checkpoint_conversion_mapping(model_type) is None:
         return None
     pattern = {**_MODEL_TO_CONVERSION_PATTERN, "mixtral": "mixtral"}.get(model_type)
-    return pattern if pattern in EXPERT_REWRITES else None
+    return pattern if pattern in NEW_NAMES else None
 
 
 def expert_counts(model: nn.Module) -> frozenset[int]:

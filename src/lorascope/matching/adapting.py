@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -156,7 +156,7 @@ def adapt_parameters(
     _check_own_names(before, spec.target_parameters)
     reached = reached_parameters(modules, spec.target_parameters, adapted)
     values = values_for([each.path for each in reached], spec, regex)
-    fan_in_fan_out = _fan_in_fan_out(spec, adapted)
+    fan_in_fan_out = fan_in_fan_out_after(spec, adapted.values())
     result = []
     for each in reached:
         rank = values.rank(each.path)
@@ -169,10 +169,10 @@ def adapt_parameters(
     return result
 
 
-def _fan_in_fan_out(spec: LoraSpec, adapted: Mapping[str, Module]) -> bool:
-    """PEFT sets it from each linear it adapts; the last one stays for the parameters."""
+def fan_in_fan_out_after(spec: LoraSpec, adapted: Iterable[Module]) -> bool:
+    """Return `fan_in_fan_out` as it then stands: PEFT sets it from each linear it adapts."""
     value = spec.fan_in_fan_out
-    for module in adapted.values():
+    for module in adapted:
         if module.kind in (Kind.LINEAR, Kind.CONV1D):
             value = module.kind is Kind.CONV1D
     return value

@@ -67,7 +67,13 @@ def parameter_tensors(holder: Module, parameter: Parameter, rank: int) -> tuple[
             is transposed.
         rank: Its rank; each expert has its own.
     """
-    experts, inputs, outputs = stacked_shape(holder, parameter)
+    return stacked_tensors(*stacked_shape(holder, parameter), rank)
+
+
+def stacked_tensors(
+    experts: int, inputs: int, outputs: int, rank: int
+) -> tuple[AdapterTensor, ...]:
+    """Return what LoRA adds to a stack of experts; a single weight is a stack of one."""
     return (
         AdapterTensor("lora_A.default.weight", (rank * experts, inputs)),
         AdapterTensor("lora_B.default.weight", (outputs, rank * experts)),

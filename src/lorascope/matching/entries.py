@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lorascope.core.errors import SpecificationError
 from lorascope.core.spec import LoraSpec
+from lorascope.matching.all_linear import SHORTHAND
 from lorascope.matching.bounded_regex import BoundedRegex
 from lorascope.matching.expert_rewrite import Rewrite
 from lorascope.matching.names import EntryList
@@ -76,7 +77,7 @@ def _targets(
 
 
 def _why_pattern(pattern: str, paths: Sequence[str]) -> str:
-    if pattern.lower() == "all-linear":
+    if pattern.lower() == SHORTHAND:
         return "Every nn.Linear and Conv1D, without the output embedding or classifier head."
     if paths:
         return "The regular expression matches the whole name."

@@ -9,7 +9,12 @@ from lorascope.core.errors import SpecificationError
 from lorascope.core.inventory import Inventory, ModelInfo, Module
 from lorascope.core.roles import Kind
 from lorascope.core.spec import LoraSpec
-from lorascope.matching.adapting import Adapted, adapt_modules, adapt_parameters
+from lorascope.matching.adapting import (
+    Adapted,
+    adapt_modules,
+    adapt_parameters,
+    fan_in_fan_out_after,
+)
 from lorascope.matching.all_linear import all_linear_names, is_all_linear
 from lorascope.matching.bounded_regex import BoundedRegex
 from lorascope.matching.counts import module_tensors, total
@@ -210,10 +215,8 @@ def _as_left_by_peft(
     spec: LoraSpec, modules: Mapping[str, Module], adapted: Iterable[Adapted]
 ) -> LoraSpec:
     """Return the configuration with what PEFT sets in it while it adapts modules."""
-    linear = [modules[each.module].kind for each in adapted]
-    linear = [kind for kind in linear if kind in (Kind.LINEAR, Kind.CONV1D)]
-    if linear:
-        spec = replace(spec, fan_in_fan_out=linear[-1] is Kind.CONV1D)
+    layers = (modules[each.module] for each in adapted)
+    spec = replace(spec, fan_in_fan_out=fan_in_fan_out_after(spec, layers))
     heads = late_heads(spec.task_type)
     if heads and spec.task_type != "SEQ_CLS":
         spec = replace(spec, modules_to_save=(*(spec.modules_to_save or ()), *heads))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from lorascope.core.errors import SpecificationError
-from lorascope.matching.names import EntryList, proper_suffixes
+from lorascope.matching.names import EntryList, suffixes
 
 SHORTENED_FROM = 20
 """Entries from which PEFT shortens a list.
@@ -43,19 +43,14 @@ def shortened(entries: frozenset[str], module_names: Iterable[str]) -> frozenset
 
 def minimal_suffixes(targets: Collection[str], others: Iterable[str]) -> frozenset[str]:
     """Return the shortest suffixes that name all `targets` and none of `others`."""
-    taken = {suffix for name in others for suffix in _suffixes(name)}
+    taken = {suffix for name in others for suffix in suffixes(name)}
     needed: set[str] = set()
-    for suffixes in sorted(_suffixes(name) for name in set(targets)):
-        covered = any(suffix in needed for suffix in suffixes[:-1])
-        for suffix in suffixes:
+    for endings in sorted(list(suffixes(name)) for name in set(targets)):
+        covered = any(suffix in needed for suffix in endings[:-1])
+        for suffix in endings:
             if suffix in needed or suffix in taken:
                 continue
             if not covered:
                 needed.add(suffix)
                 break
     return frozenset(needed) or frozenset(targets)
-
-
-def _suffixes(name: str) -> list[str]:
-    """Return all suffixes at dots, the shortest first, the whole name last."""
-    return [*reversed([name, *proper_suffixes(name)])]

@@ -41,12 +41,13 @@ def ancestors(path: str) -> Iterator[str]:
         yield path
 
 
-def proper_suffixes(name: str) -> Iterator[str]:
-    """Yield what follows each dot of `name`, the longest first: `b.c` and `c` for `a.b.c`."""
-    dot = name.find(".")
+def suffixes(name: str) -> Iterator[str]:
+    """Yield all suffixes of whole parts, the shortest first: `c`, `b.c`, `a.b.c` for `a.b.c`."""
+    dot = name.rfind(".")
     while dot >= 0:
         yield name[dot + 1 :]
-        dot = name.find(".", dot + 1)
+        dot = name.rfind(".", 0, dot)
+    yield name
 
 
 class EntryList:

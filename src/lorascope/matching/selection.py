@@ -12,7 +12,7 @@ from lorascope.matching.bounded_regex import BoundedRegex, Pattern
 from lorascope.matching.names import EntryList
 from lorascope.matching.versions import Behaviour
 
-_FIRST_INDEX = re.compile(r".*?\.[^.]*\.(\d+)\.")
+FIRST_INDEX = re.compile(r".*?\.[^.]*\.(?P<idx>\d+)\.")
 """How PEFT finds the layer index without `layers_pattern`: the first number that is a part."""
 
 
@@ -116,15 +116,15 @@ def _layers(
     if _asked_layers(spec) is None:
         return {}
     if not spec.layers_pattern:
-        found = ((name, _FIRST_INDEX.match(name)) for name in wanted)
-        return {name: int(hit[1]) for name, hit in found if hit is not None}
+        found = ((name, FIRST_INDEX.match(name)) for name in wanted)
+        return {name: int(hit["idx"]) for name, hit in found if hit is not None}
     entries = spec.layers_pattern
     exact = frozenset(spec.target_modules or ())
     pending = [name for name in wanted if name not in exact]
     layer_of: dict[str, int] = {}
     for entry in [entries] if isinstance(entries, str) else entries:
         for name, text in regex.matching(
-            _layer_pattern(entry, behaviour),
+            layer_pattern(entry, behaviour),
             pending,
             group=1 if behaviour.layer_index_is_first_group else "idx",
         ).items():
@@ -135,7 +135,8 @@ def _layers(
     return layer_of
 
 
-def _layer_pattern(entry: str, behaviour: Behaviour) -> Pattern:
+def layer_pattern(entry: str, behaviour: Behaviour) -> Pattern:
+    """Return what PEFT makes of an entry of `layers_pattern`; the group `idx` is the index."""
     before = r"(?:^|.*?\.)" if behaviour.layers_pattern_at_start else r".*?\."
     return Pattern(entry, "layers_pattern", before=before, after=r"\.(?P<idx>\d+)\.")
 

@@ -12,8 +12,11 @@ from lorascope.core.spec import LoraSpec
 from lorascope.matching.bounded_regex import BoundedRegex, Pattern
 from lorascope.matching.selection import saved_names
 
-_EMBEDDING_NAMES = frozenset({"embed_tokens", "lm_head"})
-"""Source: peft 0.21.2, `EMBEDDING_LAYER_NAMES` in `utils/constants.py`."""
+EMBEDDING_NAMES = frozenset({"embed_tokens", "lm_head"})
+"""What PEFT takes for an embedding by the last part of a name.
+
+Source: peft 0.21.2, `EMBEDDING_LAYER_NAMES` in `utils/constants.py`.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,13 @@ _TIED_NOT_NAMED = (
 
 
 def _names_embedding(entries: Iterable[str]) -> bool:
-    return any(entry.rpartition(".")[2] in _EMBEDDING_NAMES for entry in entries)
+    return any(entry.rpartition(".")[2] in EMBEDDING_NAMES for entry in entries)
 
 
 def _targets_embedding(spec: LoraSpec, regex: BoundedRegex) -> bool:
     if isinstance(spec.target_modules, str):
         pattern = Pattern(spec.target_modules, "target_modules")
-        return bool(regex.matching(pattern, sorted(_EMBEDDING_NAMES), whole=True))
+        return bool(regex.matching(pattern, sorted(EMBEDDING_NAMES), whole=True))
     return _names_embedding(spec.target_modules or ())
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from lorascope.matching.names import suffixes
+
 
 def shortest_suffixes(
     wanted: Iterable[str],
@@ -28,13 +30,13 @@ def shortest_suffixes(
     blocked: set[str] = set()
     for other in others:
         if other.rpartition(".")[2] in leaves:
-            blocked.update(_suffixes(other))
+            blocked.update(suffixes(other))
     found: dict[str, None] = {}
     for name in names:
         suffix = next(
             (
                 s
-                for s in _suffixes(name)
+                for s in suffixes(name)
                 if s not in blocked and s not in bare and (s == name or not _starts_with_number(s))
             ),
             None,
@@ -43,15 +45,6 @@ def shortest_suffixes(
             return None
         found[suffix] = None
     return tuple(found)
-
-
-def _suffixes(name: str) -> Iterable[str]:
-    """All suffixes of whole parts, shortest first; the last is the name itself."""
-    end = len(name)
-    while (dot := name.rfind(".", 0, end)) != -1:
-        yield name[dot + 1 :]
-        end = dot
-    yield name
 
 
 def _starts_with_number(suffix: str) -> bool:

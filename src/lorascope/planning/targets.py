@@ -8,24 +8,18 @@ from dataclasses import dataclass
 
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.roles import Kind, Role
+from lorascope.matching.expert_rewrite import NEW_NAMES
+from lorascope.matching.selection import FIRST_INDEX, layer_pattern
+from lorascope.matching.versions import NEWEST, behaviour_of
 from lorascope.planning.pattern import readable_pattern
 from lorascope.planning.suffixes import shortest_suffixes
 from lorascope.planning.words import WORDS
-
-REWRITTEN = {
-    "mixtral": frozenset({"gate", "w1", "w2", "w3"}),
-    "qwen2_moe": frozenset({"gate", "gate_proj", "up_proj", "down_proj"}),
-}
-"""Names that PEFT turns into expert parameters in any `target_modules`, by kind of rewrite.
-Source: peft 0.21.2, `utils/transformers_weight_conversion.py`, `_MOE_TARGET_MODULE_MAPPING`."""
 
 _WORD_ORDER = tuple(WORDS.values())
 
 _SHORT_LIST = 16
 _BLOCK = re.compile(r"(.*?)\.?(\d+)\.")
 """A list of blocks and the index of one of them."""
-_LAYER_INDEX = re.compile(r".*?\.[^.]*\.(\d+)\.")
-"""How PEFT finds a layer index without `layers_pattern` (`check_target_module_exists`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +51,7 @@ def planned(module: Module, inventory: Inventory) -> Planned:
     """
     if module.kind is Kind.EXPERT_PARAMETER:
         return Planned(module, module.path, is_parameter=True)
-    rewritten = REWRITTEN.get(inventory.model.expert_rewrite or "", frozenset())
-    if module.name in rewritten:
+    if module.name in NEW_NAMES.get(inventory.model.expert_rewrite or "", ()):
         return Planned(module, f"{module.path}.weight", is_parameter=True)
     return Planned(module, module.path, is_parameter=False)
 
@@ -129,9 +122,9 @@ def _by_layers(wanted: list[str], others: list[str]) -> Iterator[TargetFields]:
         patterns.append(container[1])
     for pattern in patterns:
         index = (
-            _LAYER_INDEX
+            FIRST_INDEX
             if pattern is None
-            else re.compile(rf"(?:^|.*?\.){re.escape(pattern)}\.(\d+)\.")
+            else re.compile(layer_pattern(re.escape(pattern), behaviour_of(NEWEST)).regex)
         )
         layers = [_index_in(name, index) for name in wanted]
         if None in layers:
@@ -153,7 +146,7 @@ def _is_some_layers(wanted: list[str], others: list[str]) -> bool:
 
 def _index_in(name: str, index: re.Pattern[str]) -> int | None:
     found = index.match(name)
-    return None if found is None else int(found[1])
+    return None if found is None else int(found["idx"])
 
 
 def _parameter_names(inventory: Inventory, wanted: list[str]) -> tuple[str, ...] | None:

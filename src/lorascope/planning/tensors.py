@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.roles import Kind
+from lorascope.core.spec import LoraSpec
+from lorascope.matching.counts import module_tensors, stacked_tensors
+from lorascope.matching.tying import EMBEDDING_NAMES
 from lorascope.matching.versions import NEWEST
 from lorascope.planning.biases import saved_biases
 
 _PREFIX = "base_model.model."
-_SAVED_ALONG = ("embed_tokens", "lm_head")
-"""Names whose being targeted makes PEFT save the embeddings too (`EMBEDDING_LAYER_NAMES`)."""
+_MAGNITUDE = "lora_magnitude_vector.default.weight"
+_SAVED_MAGNITUDE = "lora_magnitude_vector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ def adapter_tensors(
     inventory: Inventory,
     adapted: Sequence[Adapted],
     saved: Sequence[str],
-    config: Mapping[str, object],
+    config: Mapping[str, Any],
     peft_version: str = NEWEST,
 ) -> Iterator[Tensor]:
     """All tensors that `save_pretrained` writes.
@@ -49,19 +53,19 @@ def adapter_tensors(
 
     Source: peft 0.21.2, `utils/save_and_load.py`, `get_peft_model_state_dict`.
     """
+    spec = LoraSpec.from_dict(config)
     holders = _nested(inventory, adapted)
     for each in adapted:
         holder = holders.get(each.module.path, f"{_PREFIX}{each.module.path}")
-        yield from _lora_tensors(each, holder, bool(config.get("use_dora")))
+        yield from _lora_tensors(each, holder, spec)
     base = base_dtype(inventory.model.dtype)
     for path in saved:
         yield from _copied(inventory, path, base)
     wrappers = _wrappers(adapted)
-    biases = saved_biases(inventory, wrappers, saved, str(config["bias"]), peft_version)
-    for name, shape in biases:
+    for name, shape in saved_biases(inventory, wrappers, saved, spec.bias, peft_version):
         yield Tensor(f"{_PREFIX}{name}", shape, base)
-    targets = config.get("target_modules")
-    if isinstance(targets, (list, tuple)) and any(name in targets for name in _SAVED_ALONG):
+    # PEFT asks a list for these exact names, and a string not at all.
+    if isinstance(spec.target_modules, tuple) and EMBEDDING_NAMES & set(spec.target_modules):
         yield from _embeddings(inventory, wrappers, base)
 
 
@@ -90,34 +94,17 @@ def _nested(inventory: Inventory, adapted: Sequence[Adapted]) -> Mapping[str, st
     return prefixes
 
 
-def _lora_tensors(each: Adapted, holder: str, use_dora: bool) -> Iterator[Tensor]:
-    module, rank = each.module, each.rank
-    inputs, outputs = module.in_features or 0, module.out_features or 0
-    if module.kind is Kind.EMBEDDING:
-        yield Tensor(f"{holder}.lora_embedding_A", (rank, inputs), "F32")
-        yield Tensor(f"{holder}.lora_embedding_B", (outputs, rank), "F32")
-        magnitude: tuple[int, ...] = (outputs,)
-    elif module.kind is Kind.CONVOLUTION:
-        kernel = module.kernel or ()
-        ones = (1,) * len(kernel)
-        yield Tensor(f"{holder}.lora_A.weight", (rank, inputs, *kernel), "F32")
-        yield Tensor(f"{holder}.lora_B.weight", (outputs, rank // module.groups, *ones), "F32")
-        magnitude = (1, outputs, *ones)
-    elif module.kind is Kind.MULTIHEAD_ATTENTION:
-        yield from _pair(holder, rank, inputs, 3 * inputs)
-        yield from _pair(f"{holder}.base_layer.out_proj", rank, inputs, outputs)
-        return  # PEFT has no DoRA for it.
+def _lora_tensors(each: Adapted, holder: str, spec: LoraSpec) -> Iterator[Tensor]:
+    """LoRA's own tensors, in whose names the file leaves the adapter's out."""
+    module = each.module
+    if each.is_parameter:
+        inputs, outputs = module.in_features or 0, module.out_features or 0
+        tensors = stacked_tensors(module.experts or 1, inputs, outputs, each.rank)
     else:
-        rows = rank * (module.experts or 1)
-        yield from _pair(holder, rows, inputs, outputs)
-        magnitude = (outputs,)
-    if use_dora:
-        yield Tensor(f"{holder}.lora_magnitude_vector", magnitude, "F32")
-
-
-def _pair(holder: str, rows: int, inputs: int, outputs: int) -> Iterator[Tensor]:
-    yield Tensor(f"{holder}.lora_A.weight", (rows, inputs), "F32")
-    yield Tensor(f"{holder}.lora_B.weight", (outputs, rows), "F32")
+        tensors = module_tensors(module, each.rank, spec)
+    for tensor in tensors:
+        name = tensor.name.replace(_MAGNITUDE, _SAVED_MAGNITUDE).replace(".default", "")
+        yield Tensor(f"{holder}.{name}", tensor.shape, "F32")
 
 
 def _copied(inventory: Inventory, path: str, dtype: str) -> Iterator[Tensor]:
