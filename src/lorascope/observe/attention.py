@@ -57,7 +57,7 @@ def observe_attention(model: nn.Module) -> Observation:
     The model itself is neither run nor changed: a copy is, first on meta tensors, then, where
     those do not do, on zeros.
     """
-    reasons = []
+    failures: list[str] = []
     for make, device, implementation in _ATTEMPTS:
         try:
             twin = make(model)
@@ -65,7 +65,7 @@ def observe_attention(model: nn.Module) -> Observation:
         except NoInputsError as error:
             return Observation(reason=str(error))
         except Exception as error:
-            reasons.append(f"{device}, {implementation}: {_brief(error)}")
+            failures.append(_brief(error))
             continue
         return Observation(
             roles=roles_of(trace),
@@ -73,7 +73,7 @@ def observe_attention(model: nn.Module) -> Observation:
             dead=frozenset(trace.order) - called - _not_modules(twin),
             reason=None if trace.attentions else "its forward pass runs no attention",
         )
-    return Observation(reason="; ".join(reasons))
+    return Observation(reason="; ".join(dict.fromkeys(failures)))
 
 
 def _not_modules(model: nn.Module) -> frozenset[str]:
