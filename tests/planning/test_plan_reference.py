@@ -11,9 +11,8 @@ import pytest
 
 from lorascope.build import build
 from lorascope.core.inventory import Inventory, Module
-from lorascope.core.roles import Role
+from lorascope.core.roles import EXPERTS, Role
 from lorascope.planning import PlanRequest, make_plan
-from lorascope.planning.words import EXPERTS
 from lorascope.roles import assign
 from lorascope.source import resolve
 

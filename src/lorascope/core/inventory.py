@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 
-from lorascope.core.roles import Evidence, Kind, Role, Tower
+from lorascope.core.roles import ROUTERS, Evidence, Kind, Role, Tower
 
 SCHEMA_VERSION = 1
 """Version of the JSON outputs. Fields may be added under one version; none changes its meaning."""
@@ -238,6 +238,6 @@ class Inventory:
                     names["attention"].append(module.path)
                 case "ffn":
                     names["ffn"].append(module.path)
-                case "moe" if not module.role.value.endswith("router"):
+                case "moe" if module.role not in ROUTERS:
                     names["ffn"].append(module.path)
         return names

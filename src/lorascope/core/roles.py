@@ -126,6 +126,19 @@ class Role(StrEnum):
         return self.value.partition(".")[0]
 
 
+ROUTERS = frozenset({Role.MOE_ROUTER, Role.MOE_SHARED_ROUTER})
+"""Roles that choose experts, or weigh them."""
+EXPERTS = frozenset(
+    {
+        Role.MOE_EXPERTS_GATE,
+        Role.MOE_EXPERTS_UP,
+        Role.MOE_EXPERTS_GATE_UP,
+        Role.MOE_EXPERTS_DOWN,
+    }
+)
+"""Roles of routed experts; shared ones are not among them."""
+
+
 class Tower(StrEnum):
     """Which part of a composite model a module belongs to."""
 
@@ -135,3 +148,7 @@ class Tower(StrEnum):
     PROJECTOR = "projector"
     ENCODER = "encoder"
     DECODER = "decoder"
+
+
+PERCEPTION = (Tower.VISION, Tower.AUDIO, Tower.PROJECTOR)
+"""Towers that turn images and sounds into what a language model reads."""

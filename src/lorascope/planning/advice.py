@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lorascope.core.inventory import Inventory, Module
+from lorascope.core.numbers import short
 from lorascope.core.plan import Advice
-from lorascope.core.roles import Kind, Role, Tower
+from lorascope.core.roles import EXPERTS, PERCEPTION, Kind, Role, Tower
 from lorascope.planning.evidence import (
     EXPERTS_ADVICE,
     HYBRID_ADVICE,
@@ -17,11 +18,10 @@ from lorascope.planning.evidence import (
     TASKS,
     VISION_ADVICE,
 )
-from lorascope.planning.presets import PRESETS
 from lorascope.planning.request import PlanRequest
 from lorascope.planning.selection import Selection
 from lorascope.planning.targets import Planned
-from lorascope.planning.words import EXPERTS, WORDS, means
+from lorascope.planning.words import WORDS, listed, means
 
 _FUSED: Mapping[Role, tuple[str, ...]] = {
     Role.ATTENTION_QKV: ("q", "k", "v"),
@@ -35,7 +35,6 @@ _FUSED: Mapping[Role, tuple[str, ...]] = {
 }
 _LATENT_Q = (Role.ATTENTION_Q_A, Role.ATTENTION_Q_B)
 _LATENT_KV = (Role.ATTENTION_KV_A, Role.ATTENTION_KV_B)
-_PERCEPTION = (Tower.VISION, Tower.AUDIO, Tower.PROJECTOR)
 
 
 def advise(
@@ -82,7 +81,7 @@ def _grounds(inventory: Inventory, request: PlanRequest, selection: Selection) -
 
 def _meaning(inventory: Inventory, request: PlanRequest, selection: Selection) -> Iterator[Advice]:
     """Fused and latent projections, and words that name nothing here."""
-    asked = [word for word in _asked(request, selection) if word in WORDS]
+    asked = [word for word in request.words if word in WORDS]
     by_role: dict[Role, list[Module]] = {}
     for each in selection.chosen:
         by_role.setdefault(each.module.role, []).append(each.module)
@@ -93,12 +92,12 @@ def _meaning(inventory: Inventory, request: PlanRequest, selection: Selection) -
         also = [part for part in parts if part not in asked]
         if meant and also:
             yield Advice(
-                f"{_and(meant)} can only mean {_names(by_role[role])} on this model:"
-                f" {_and(also)} {'is' if len(also) == 1 else 'are'} adapted as well."
+                f"{listed(meant)} can only mean {_names(by_role[role])} on this model:"
+                f" {listed(also)} {'is' if len(also) == 1 else 'are'} adapted as well."
             )
         elif len(meant) > 1:
             yield Advice(
-                f"{_and(meant)} are one fused projection here, {_names(by_role[role])}: one LoRA"
+                f"{listed(meant)} are one fused projection here, {_names(by_role[role])}: one LoRA"
                 " for all of them."
             )
     yield from _latent(asked, by_role)
@@ -106,12 +105,6 @@ def _meaning(inventory: Inventory, request: PlanRequest, selection: Selection) -
         yield Advice("Linear attention layers count as attention here.")
     yield from _missing(inventory, selection)
     yield from _reach(inventory, request, selection)
-
-
-def _asked(request: PlanRequest, selection: Selection) -> tuple[str, ...]:
-    if request.roles:
-        return tuple(role.entry for role in request.parsed_roles)
-    return PRESETS[selection.name].words
 
 
 def _reach(inventory: Inventory, request: PlanRequest, selection: Selection) -> Iterator[Advice]:
@@ -135,11 +128,11 @@ def _missing(inventory: Inventory, selection: Selection) -> Iterator[Advice]:
     nowhere = [w for w in selection.missing if w not in in_experts]
     if in_experts:
         yield Advice(
-            f"This model has {_and(in_experts)} in its routed experts only, so nothing of it is"
+            f"This model has {listed(in_experts)} in its routed experts only, so nothing of it is"
             " adapted."
         )
     if nowhere:
-        yield Advice(f"This model has no {_and(nowhere)} that could be adapted.")
+        yield Advice(f"This model has no {listed(nowhere)} that could be adapted.")
 
 
 def _latent(asked: Sequence[str], by_role: Mapping[Role, list[Module]]) -> Iterator[Advice]:
@@ -165,7 +158,7 @@ def _experts(inventory: Inventory, request: PlanRequest, selection: Selection) -
     adapted = {each.module.path for each in selection.chosen}
     frozen = sum(m.params for m in routed if m.path not in adapted)
     if frozen:
-        meant = any(means(word, m) for word in _asked(request, selection) for m in routed)
+        meant = any(means(word, m) for word in request.words for m in routed)
         hint = "" if selection.experts or not meant else " --experts includes those that are meant."
         yield Advice(
             f"Routed experts: {short(frozen)} of {short(total)} parameters stay frozen.{hint}"
@@ -194,7 +187,7 @@ def _left_out(inventory: Inventory, selection: Selection) -> Iterator[Advice]:
             f" {_names(selection.left_out)} ({', '.join(hazards)})."
         )
     towers = {m.tower for m in inventory.adaptable} - set(selection.towers)
-    for tower in sorted(towers & set(_PERCEPTION)):
+    for tower in sorted(towers & set(PERCEPTION)):
         count = sum(1 for m in inventory.adaptable if m.tower is tower)
         yield Advice(
             f"The {tower.value} tower stays frozen ({count} modules);"
@@ -240,7 +233,7 @@ def _written(
         )
     if config["modules_to_save"]:
         yield Advice(
-            f"{_and(config['modules_to_save'])} is trained and saved whole. vLLM rejects adapters"
+            f"{listed(config['modules_to_save'])} is trained and saved whole. vLLM rejects adapters"
             " with saved modules."
         )
     tied = [p.module for p in planned if p.module.tied_to is not None or "tied" in p.module.hazards]
@@ -251,21 +244,7 @@ def _written(
         )
 
 
-def short(count: int) -> str:
-    """`28.99 B`, `1.22 M`, `512`."""
-    for unit, size in (("B", 10**9), ("M", 10**6), ("k", 10**3)):
-        if count >= size:
-            return f"{count / size:.2f} {unit}"
-    return str(count)
-
-
 def _names(modules: Iterable[Module]) -> str:
     """The last parts of their names, each once."""
     names = list(dict.fromkeys(module.name for module in modules))
-    return _and(names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"])
-
-
-def _and(names: Sequence[str]) -> str:
-    if len(names) == 1:
-        return names[0]
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+    return listed(names if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"])

@@ -8,7 +8,7 @@ from dataclasses import replace
 from lorascope.core.errors import LorascopeError
 from lorascope.core.inventory import Inventory
 from lorascope.core.plan import Advice, Finding, Plan, Target
-from lorascope.core.roles import Tower
+from lorascope.core.roles import PERCEPTION
 from lorascope.core.spec import LoraSpec
 from lorascope.matching import Match, match
 from lorascope.matching.peft_defaults import default_targets
@@ -100,8 +100,7 @@ def _plan_of(inventory: Inventory, config: Mapping[str, object], found: Match) -
         )
     saved = tuple(each.path for each in found.saved)
     perceiving = sorted(
-        {t.tower for t in targets}
-        & {Tower.VISION, Tower.AUDIO, Tower.PROJECTOR} - set(inventory.model.main_towers)
+        {t.tower for t in targets} & set(PERCEPTION) - set(inventory.model.main_towers)
     )
     advice = tuple(
         Advice(f"PEFT's default also reaches the {tower.value} tower.") for tower in perceiving

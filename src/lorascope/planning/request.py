@@ -108,6 +108,13 @@ class PlanRequest:
         return TASKS[self.task].preset if self.task is not None else DEFAULT_PRESET
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """The words or roles asked for, in order: the role list's, else the preset's."""
+        if self.roles:
+            return tuple(role.entry for role in self.parsed_roles)
+        return PRESETS[self.preset_name].words
+
+    @property
     def parsed_roles(self) -> tuple[RoleRank, ...]:
         """The role list, read."""
         return tuple(parse_role(entry) for entry in self.roles)

@@ -8,11 +8,11 @@ from math import gcd
 
 from lorascope.core.errors import PlanError
 from lorascope.core.inventory import Inventory, Module
-from lorascope.core.roles import Kind, Role, Tower
+from lorascope.core.roles import EXPERTS, Kind, Role, Tower
 from lorascope.planning.evidence import TASKS
 from lorascope.planning.presets import PRESETS
 from lorascope.planning.request import PlanRequest
-from lorascope.planning.words import EXPERTS, LINEAR, WORDS, RoleRank, means
+from lorascope.planning.words import LINEAR, WORDS, RoleRank, listed, means
 
 NEVER = frozenset({"forward_never_called", "not_affine", "state_space_kernel", "unsupported_class"})
 """Hazards for which a module is never chosen: PEFT refuses it, or it would learn nothing."""
@@ -199,12 +199,8 @@ def _towers(inventory: Inventory, request: PlanRequest) -> tuple[Tower, ...]:
 
 
 def _missing_words(request: PlanRequest, usable: list[tuple[Module, _Wish]]) -> tuple[str, ...]:
-    if request.roles:
-        words: tuple[str, ...] = tuple(role.entry for role in request.parsed_roles)
-    else:
-        words = PRESETS[request.preset_name].words
     roles = {module.role: module for module, _ in usable}
-    return tuple(w for w in words if not any(means(w, module) for module in roles.values()))
+    return tuple(w for w in request.words if not any(means(w, m) for m in roles.values()))
 
 
 def _refuse_if_lacking(
@@ -221,14 +217,14 @@ def _refuse_if_lacking(
         return
     if any(m.role in EXPERTS and means(w, m) for m in candidates for w in lacking):
         raise PlanError(
-            f"Outside its routed experts this model has no {_listed(lacking, 'or')}, which"
+            f"Outside its routed experts this model has no {listed(lacking, 'or')}, which"
             f" {_asked(request)} asks for.",
             "Include the experts with --experts.",
         )
     dead = sorted({m.name for m in candidates for w in lacking if means(w, m) and _is_hazardous(m)})
     why = f" that LoRA can train ({', '.join(dead)} cannot be)" if dead else ""
     raise PlanError(
-        f"This model has no {_listed(lacking, 'or')}{why}, which {_asked(request)} asks for; it"
+        f"This model has no {listed(lacking, 'or')}{why}, which {_asked(request)} asks for; it"
         f" has: {', '.join(_roles_in_blocks(candidates)) or 'no linear layers in blocks'}.",
         _nearest(request, candidates),
     )
@@ -298,9 +294,3 @@ def _layer_hint(usable: list[tuple[Module, _Wish]]) -> str | None:
 
 def _asked(request: PlanRequest) -> str:
     return "--roles" if request.roles else f"preset {request.preset_name}"
-
-
-def _listed(words: Sequence[str], last: str) -> str:
-    if len(words) == 1:
-        return words[0]
-    return f"{', '.join(words[:-1])} {last} {words[-1]}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lorascope.core.errors import PlanError
 from lorascope.core.inventory import Module
-from lorascope.core.roles import Role, Tower
+from lorascope.core.roles import ROUTERS, Role, Tower
 
 WORDS: Mapping[str, frozenset[Role]] = {
     "q": frozenset(
@@ -85,15 +85,6 @@ they make; linear attention counts as attention; shared and routed experts count
 LINEAR = "linear"
 """The word for every linear of the blocks (see `is_block_linear`)."""
 
-ROUTERS = frozenset({Role.MOE_ROUTER, Role.MOE_SHARED_ROUTER})
-EXPERTS = frozenset(
-    {
-        Role.MOE_EXPERTS_GATE,
-        Role.MOE_EXPERTS_UP,
-        Role.MOE_EXPERTS_GATE_UP,
-        Role.MOE_EXPERTS_DOWN,
-    }
-)
 _OUTSIDE_BLOCKS = frozenset({"embedding", "head", "projector"})
 
 
@@ -155,3 +146,10 @@ def parse_role(entry: str) -> RoleRank:
             " attention.q, ffn.gate_up, moe.experts or linear_attention.",
         )
     return RoleRank(name, int(rank) if equals else None)
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """Write a list as a sentence has it: `q, k and v`."""
+    if len(words) == 1:
+        return words[0]
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"

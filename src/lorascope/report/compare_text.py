@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lorascope.core.inventory import Inventory
+from lorascope.core.numbers import exact, percent, size
 from lorascope.core.plan import Plan
 from lorascope.report.layout import Column, Row, bullet, fields, fits, heading, table
 from lorascope.report.lines import Line, line
 from lorascope.report.model_header import model_header
-from lorascope.report.numbers import exact, percent, size
 from lorascope.report.plan_text import findings_text
 
 _COLUMNS = (

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from lorascope.core.inventory import Inventory, Module
-from lorascope.core.roles import Kind, Tower
+from lorascope.core.numbers import percent
+from lorascope.core.roles import PERCEPTION, Kind, Tower
 from lorascope.report.inspect_rows import GROUPS, own_params
-from lorascope.report.numbers import percent
-
-_OTHER_TOWERS = (Tower.VISION, Tower.AUDIO, Tower.PROJECTOR)
 
 
 def uncovered_text(inventory: Inventory, covered: Collection[str]) -> str:
@@ -34,6 +32,6 @@ def uncovered_text(inventory: Inventory, covered: Collection[str]) -> str:
 def _title(module: Module, inventory: Inventory) -> str:
     if module.kind is Kind.CONTAINER:
         return "norms and others"
-    if module.tower in _OTHER_TOWERS and module.tower not in inventory.model.main_towers:
+    if module.tower in PERCEPTION and module.tower not in inventory.model.main_towers:
         return f"{module.tower} tower" if module.tower is not Tower.PROJECTOR else "projector"
     return GROUPS[module.role.group]

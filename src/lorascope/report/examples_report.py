@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from lorascope.core.inventory import SCHEMA_VERSION
+from lorascope.core.numbers import short
 from lorascope.report.layout import Column, Row, paragraph, table
 from lorascope.report.lines import Line, line
-from lorascope.report.numbers import short
 
 
 class ExampleLike(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from lorascope.core.inventory import HAZARDS, Inventory, Module
+from lorascope.core.numbers import counted, exact, percent
 from lorascope.core.roles import Evidence, Kind, Tower
 from lorascope.report.fold import fold
 from lorascope.report.inspect_rows import (
@@ -20,7 +21,6 @@ from lorascope.report.inspect_rows import (
 from lorascope.report.layout import Column, Heading, Row, bullet, heading, paragraph, table
 from lorascope.report.lines import Line, line
 from lorascope.report.model_header import model_header
-from lorascope.report.numbers import counted, exact, percent
 
 _COLUMNS = (
     Column("role", style="cyan", label=False),

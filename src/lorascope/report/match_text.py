@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lorascope.core.inventory import Inventory
+from lorascope.core.numbers import counted, exact, percent, plain
 from lorascope.matching.result import EntryMatch, Match, MatchedTarget
 from lorascope.report.adapter_config_text import adapter_config_text
 from lorascope.report.coverage import uncovered_text
@@ -13,7 +14,6 @@ from lorascope.report.json_match import spec_json
 from lorascope.report.layout import Column, Heading, Row, bullet, fields, heading, paragraph, table
 from lorascope.report.lines import Line, line
 from lorascope.report.model_header import model_header
-from lorascope.report.numbers import counted, exact, percent, plain
 
 _MOST_PATTERNS = 4
 """Patterns shown for one entry before the rest is only counted."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lorascope.core.inventory import BuiltWith, ModelInfo
+from lorascope.core.numbers import exact, short
 from lorascope.report.layout import fields, heading
 from lorascope.report.lines import Line
-from lorascope.report.numbers import exact, short
 
 
 def model_header(model: ModelInfo, width: int, built: BuiltWith | None = None) -> list[Line]:

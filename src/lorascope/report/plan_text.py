@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from math import sqrt
 
 from lorascope.core.inventory import Inventory
+from lorascope.core.numbers import exact, percent, plain, size
 from lorascope.core.plan import Advice, Finding, Plan, Target
 from lorascope.report.adapter_config_text import adapter_config_text
 from lorascope.report.coverage import uncovered_text
@@ -13,7 +14,6 @@ from lorascope.report.fold import fold
 from lorascope.report.layout import Column, Heading, Row, bullet, fields, heading, table
 from lorascope.report.lines import Line, line
 from lorascope.report.model_header import model_header
-from lorascope.report.numbers import exact, percent, plain, size
 
 _COLUMNS = (
     Column("role", style="cyan", label=False),

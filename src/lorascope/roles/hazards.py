@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lorascope.core.roles import Kind, Role, Tower
+from lorascope.core.roles import ROUTERS, Kind, Tower
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from lorascope.core.inventory import Module
     from lorascope.roles.rule import Rule
 
-_ROUTERS = frozenset({Role.MOE_ROUTER, Role.MOE_SHARED_ROUTER})
 _SENSES = frozenset({Tower.VISION, Tower.AUDIO})
 
 
@@ -39,7 +38,7 @@ def hazards_of(
     codes = [*module.hazards, *(rule.hazards if rule is not None else ())]
     if kinds.get(module.path.rpartition(".")[0]) is Kind.MULTIHEAD_ATTENTION:
         codes.append("forward_never_called")
-    if rule is not None and rule.role in _ROUTERS:
+    if rule is not None and rule.role in ROUTERS:
         codes.append("router")
     if module.path in tied:
         codes.append("tied")

@@ -1,6 +1,6 @@
 import pytest
 
-from lorascope.report.numbers import counted, exact, percent, plain, short, size
+from lorascope.core.numbers import counted, exact, percent, plain, short, size
 
 
 @pytest.mark.parametrize(
