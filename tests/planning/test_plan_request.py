@@ -9,7 +9,6 @@ import pytest
 from lorascope.core.errors import PlanError
 from lorascope.core.roles import Tower
 from lorascope.planning import PlanRequest
-from lorascope.planning.request import parse_layers
 
 
 @pytest.mark.parametrize(
@@ -39,10 +38,10 @@ from lorascope.planning.request import parse_layers
         ({"roles": ("q",), "preset": "qv"}, "--roles and --preset qv are both given"),
         ({"rank": 4, "max_params": 9}, "--max-params and --rank are both given"),
         ({"max_params": 0}, "--max-params is 0; expected a whole number from 1"),
-        ({"layers": "3-1"}, "--layers has the range '3-1'; expected first-last"),
+        ({"layers": "3-1"}, "--layers is '3-1'; expected indices and ranges"),
         ({"layers": "a"}, "--layers is 'a'; expected indices and ranges"),
         ({"layers": ""}, "--layers is ''; expected indices and ranges"),
-        ({"layers": "0-999999"}, "--layers has the range '0-999999'"),
+        ({"layers": "0-999999"}, "--layers is '0-999999'; expected indices and ranges"),
         ({"layers": ()}, "--layers is empty"),
         ({"layers": (-1,)}, "--layers is -1; expected a whole number from 0"),
         ({"exclude": (3,)}, "--exclude holds 3; expected names"),
@@ -59,9 +58,9 @@ def test_a_wrong_value_is_named_with_what_was_expected(options: dict[str, Any], 
 
 
 def test_layers_are_indices_and_ranges() -> None:
-    assert parse_layers("0-2,5") == {0, 1, 2, 5}
-    assert parse_layers(" 7 , 1 - 2") == {1, 2, 7}
-    assert parse_layers((4, 4, 1)) == {1, 4}
+    assert PlanRequest(layers="0-2,5").parsed_layers == {0, 1, 2, 5}
+    assert PlanRequest(layers=" 7 , 1 - 2").parsed_layers == {1, 2, 7}
+    assert PlanRequest(layers=(4, 4, 1)).parsed_layers == {1, 4}
 
 
 def test_the_preset_is_the_asked_one_the_tasks_one_or_qv() -> None:

@@ -8,8 +8,8 @@ import re
 from lorascope.cli.usage import quoted
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
-_LARGEST = 10**6
-"""Largest layer index and width taken."""
+_WIDEST = 10**6
+"""Largest width taken, in characters."""
 
 
 def positive(text: str) -> int:
@@ -52,23 +52,18 @@ def names(text: str) -> list[str]:
 
 def layers(text: str) -> frozenset[int]:
     """Read layer indices such as `5`, `0-15` or `0-3,7`."""
-    indices: set[int] = set()
-    for part in text.split(","):
-        bounds = re.fullmatch(r"\s*([0-9]{1,6})(?:-([0-9]{1,6}))?\s*", part)
-        first = int(bounds[1]) if bounds else 1
-        last = int(bounds[2] or first) if bounds else 0
-        if last < first:
-            raise argparse.ArgumentTypeError(
-                f"{quoted(text)} is no layer or range of layers; expected for example 5 or 0-15."
-            )
-        indices.update(range(first, last + 1))
-    return frozenset(indices)
+    from lorascope.core.layers import parse_layers
+
+    try:
+        return parse_layers(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is no layer or range of layers; expected for example 5 or 0-15."
+        ) from None
 
 
 def width(text: str) -> int:
     """Read a line width in characters."""
-    if re.fullmatch(r"[0-9]{1,7}", text) and 20 <= int(text) <= _LARGEST:
+    if re.fullmatch(r"[0-9]{1,7}", text) and 20 <= int(text) <= _WIDEST:
         return int(text)
-    raise argparse.ArgumentTypeError(
-        f"{quoted(text)} is no width from 20 to {_LARGEST} characters."
-    )
+    raise argparse.ArgumentTypeError(f"{quoted(text)} is no width from 20 to {_WIDEST} characters.")

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from lorascope.core.errors import LorascopeError
 from lorascope.core.inventory import Inventory
-from lorascope.core.plan import Advice, Finding, Plan, Target
+from lorascope.core.plan import Advice, Finding, Plan
 from lorascope.core.roles import PERCEPTION
 from lorascope.core.spec import LoraSpec
 from lorascope.matching import Match, match
 from lorascope.matching.peft_defaults import default_targets
-from lorascope.planning.counts import covered_params
-from lorascope.planning.file_size import safetensors_bytes
 from lorascope.planning.make_plan import make_plan
+from lorascope.planning.matched import plan_of_match
 from lorascope.planning.presets import PRESETS
 from lorascope.planning.request import PlanRequest
-from lorascope.planning.tensors import Adapted, adapter_tensors
 
 PEFT_DEFAULT = "peft-default"
 """Name of the row that shows what PEFT does without `target_modules`."""
@@ -64,7 +61,7 @@ def peft_default(inventory: Inventory, request: PlanRequest) -> Plan:
         return _impossible(
             inventory, PEFT_DEFAULT, f"PEFT's own default is refused by PEFT: {error.what}"
         )
-    return _plan_of(inventory, config, found)
+    return plan_of_match(inventory, PEFT_DEFAULT, config, found, _reaches(inventory, found))
 
 
 def _preset_row(inventory: Inventory, request: PlanRequest) -> Plan:
@@ -79,42 +76,11 @@ def _impossible(inventory: Inventory, name: str, message: str, hint: str | None 
     return Plan(inventory.model, name, {}, (), (), 0, 0, 0, findings=(finding,))
 
 
-def _plan_of(inventory: Inventory, config: Mapping[str, object], found: Match) -> Plan:
-    """A plan that says what a match hits."""
+def _reaches(inventory: Inventory, found: Match) -> tuple[Advice, ...]:
+    """Say which towers PEFT's default reaches that presets leave alone."""
     modules = inventory.by_path
-    adapted = []
-    targets = []
-    for each in found.targets:
-        module = modules.get(each.path) or modules[each.path.rpartition(".")[0]]
-        adapted.append(Adapted(module, each.rank, each.is_parameter))
-        targets.append(
-            Target(
-                module.path,
-                module.role,
-                module.tower,
-                module.layer,
-                each.rank,
-                each.alpha,
-                each.params,
-            )
-        )
-    saved = tuple(each.path for each in found.saved)
-    perceiving = sorted(
-        {t.tower for t in targets} & set(PERCEPTION) - set(inventory.model.main_towers)
-    )
-    advice = tuple(
-        Advice(f"PEFT's default also reaches the {tower.value} tower.") for tower in perceiving
-    )
-    return Plan(
-        model=inventory.model,
-        preset=PEFT_DEFAULT,
-        adapter_config=config,
-        targets=tuple(targets),
-        saved_modules=saved,
-        trainable_params=found.trainable_params,
-        adapter_bytes=safetensors_bytes(
-            adapter_tensors(inventory, adapted, saved, config, found.peft_version)
-        ),
-        covered_params=covered_params(each.module for each in adapted),
-        advice=advice,
+    towers = {module.tower for each in found.targets if (module := modules.get(each.path))}
+    return tuple(
+        Advice(f"PEFT's default also reaches the {tower.value} tower.")
+        for tower in sorted(towers & set(PERCEPTION) - set(inventory.model.main_towers))
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from lorascope.core.errors import PlanError, SpecificationError
+from lorascope.core.layers import MOST_LAYERS, parse_layers
 from lorascope.core.roles import Tower
 from lorascope.matching.versions import NEWEST, behaviour_of
 from lorascope.planning.evidence import TASKS
@@ -18,7 +20,6 @@ INITS = ("gaussian", "olora", "pissa", "orthogonal", "eva")
 
 BIASES = ("none", "all", "lora_only")
 _PISSA_STEPS = re.compile(r"pissa_niter_\d+")
-_MOST_LAYERS = 100_000
 _HIGHEST_RANK = 1_000_000
 
 
@@ -108,6 +109,11 @@ class PlanRequest:
         return TASKS[self.task].preset if self.task is not None else DEFAULT_PRESET
 
     @property
+    def starts_from_weights(self) -> bool:
+        """Whether the LoRA matrices are initialized from the model's weights or from data."""
+        return self.init not in (True, False, "gaussian")
+
+    @property
     def words(self) -> tuple[str, ...]:
         """The words or roles asked for, in order: the role list's, else the preset's."""
         if self.roles:
@@ -122,7 +128,7 @@ class PlanRequest:
     @property
     def parsed_layers(self) -> frozenset[int] | None:
         """The layer indices; None for all."""
-        return None if self.layers is None else parse_layers(self.layers)
+        return None if self.layers is None else _layer_indices(self.layers)
 
     @property
     def parsed_towers(self) -> tuple[Tower, ...]:
@@ -135,34 +141,20 @@ class PlanRequest:
         return tuple(Tower(tower) for tower in self.towers)
 
 
-def parse_layers(layers: str | Sequence[int]) -> frozenset[int]:
-    """Read layer indices such as `0-15,20`.
-
-    Raises:
-        PlanError: Not a list of indices and ranges, or an empty one.
-    """
-    if not isinstance(layers, str):
-        for index in layers:
-            _whole("--layers", index, 0, _MOST_LAYERS)
-        if not layers:
-            raise PlanError("--layers is empty; expected indices, for example 0-15,20.")
-        return frozenset(layers)
-    indices: set[int] = set()
-    for part in layers.split(","):
-        bounds = re.fullmatch(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?", part)
-        if bounds is None:
+def _layer_indices(layers: str | Sequence[int]) -> frozenset[int]:
+    if isinstance(layers, str):
+        try:
+            return parse_layers(layers)
+        except ValueError:
             raise PlanError(
-                f"--layers is {layers!r}; expected indices and ranges, for example 0-15,20."
-            )
-        first = int(bounds[1])
-        last = int(bounds[2]) if bounds[2] is not None else first
-        if last < first or last > _MOST_LAYERS:
-            raise PlanError(
-                f"--layers has the range {part.strip()!r}; expected first-last with first <= last"
-                f" <= {_MOST_LAYERS}."
-            )
-        indices.update(range(first, last + 1))
-    return frozenset(indices)
+                f"--layers is {layers!r}; expected indices and ranges first-last up to"
+                f" {MOST_LAYERS:,}, for example 0-15,20."
+            ) from None
+    for index in layers:
+        _whole("--layers", index, 0, MOST_LAYERS)
+    if not layers:
+        raise PlanError("--layers is empty; expected indices, for example 0-15,20.")
+    return frozenset(layers)
 
 
 def _one_of(option: str, value: object, known: tuple[str, ...]) -> None:
@@ -192,11 +184,11 @@ def _whole(option: str, value: object, least: int, most: int | None) -> None:
 
 
 def _number(option: str, value: object, above: float) -> None:
-    if value is not None and not (_is_number(value) and above < value < float("inf")):  # type: ignore[operator]
+    if value is not None and not (_is_number(value) and above < value < float("inf")):
         raise PlanError(f"{option} is {value!r}; expected a number above {above:g}.")
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
