@@ -171,6 +171,8 @@ def test_repository_code_runs_when_trusted(tmp_path, monkeypatch):
     inventory = build(secret, trust_remote_code=True)
     assert (inventory.model.cls, inventory.model.is_remote_code) == ("SecretModel", True)
     assert inventory.by_path["q_proj"].in_features == 7
+    with pytest.raises(ModelBuildError, match="no TOKEN_CLS class. It has .* FEATURE_EXTRACTION"):
+        build(secret, task_type="TOKEN_CLS", trust_remote_code=True)
 
 
 def test_a_quantized_checkpoint_is_said_to_be_one():

@@ -14,6 +14,7 @@ from lorascope.core.roles import Kind
 from lorascope.source import resolve
 from lorascope.source.checkpoint import inventory_from_tensors
 from lorascope.source.model_source import ModelSource
+from lorascope.source.tensor_kinds import expert_features
 from lorascope.source.tensors import TensorHeader
 
 Tensor = tuple[str, tuple[int, ...]] | tuple[str, tuple[int, ...], str]
@@ -297,3 +298,20 @@ def test_no_heavy_library_is_loaded(tmp_path: Path) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert shown.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "features"),
+    [
+        ("model.layers.0.mlp.experts.w2", (8, 64, 128), (128, 64, False)),
+        ("model.layers.0.mlp.experts.w2", (8, 128, 64), (128, 64, True)),
+        ("model.layers.0.mlp.experts.w1", (8, 128, 64), (64, 128, False)),
+        ("model.down_layers.0.experts.gate_up_proj", (8, 64, 256), (64, 256, True)),
+        ("model.layers.0.mlp.experts.down_proj", (8, 64, 64), (64, 64, False)),
+        ("blk.0.ffn_down_exps.weight", (8, 64, 128), (128, 64, False)),
+    ],
+)
+def test_which_side_of_a_stack_of_experts_goes_in(
+    name: str, shape: tuple[int, ...], features: tuple[int, int, bool]
+) -> None:
+    assert expert_features(name, shape, hidden_size=64) == features

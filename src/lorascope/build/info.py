@@ -9,22 +9,12 @@ import transformers
 
 from lorascope.build.walk import base_layer_of, named_base_modules
 from lorascope.core.inventory import ModelInfo
+from lorascope.core.tasks import CLASSIFIER_HEADS, task_of_class
 from lorascope.matching.expert_rewrite import NEW_NAMES
 from lorascope.source.config_fields import StatedSizes, stated_sizes
 
 if TYPE_CHECKING:
     from torch import nn
-
-SEQUENCE_CLASSIFIER_HEADS = ("score", "classifier")
-"""Source: peft 0.21.2, `SEQ_CLS_HEAD_NAMES` in `utils/constants.py`."""
-
-_TASK_BY_SUFFIX = {
-    "ForCausalLM": "CAUSAL_LM",
-    "LMHeadModel": "CAUSAL_LM",
-    "ForSequenceClassification": "SEQ_CLS",
-    "ForTokenClassification": "TOKEN_CLS",
-    "ForQuestionAnswering": "QUESTION_ANS",
-}
 
 
 def model_info(model: nn.Module, reference: str, total_params: int) -> ModelInfo:
@@ -41,7 +31,7 @@ def model_info(model: nn.Module, reference: str, total_params: int) -> ModelInfo
     output_embedding = _embedding(model, "get_output_embeddings")
     paths = {id(module): path for path, module in reversed(list(named_base_modules(model)))}
     head = next(
-        (name for name in SEQUENCE_CLASSIFIER_HEADS if getattr(model, name, None) is not None),
+        (name for name in CLASSIFIER_HEADS if getattr(model, name, None) is not None),
         None,
     )
     return ModelInfo(
@@ -94,9 +84,9 @@ def task_type_of(model: nn.Module) -> str | None:
     None: PEFT's sequence-to-sequence wrapper passes `input_ids`, which they do not take.
     """
     name = type(model).__name__
-    for suffix, task in _TASK_BY_SUFFIX.items():
-        if name.endswith(suffix):
-            return task
+    task = task_of_class(name)
+    if task is not None:
+        return task
     reads_text = getattr(model, "main_input_name", None) == "input_ids"
     if not reads_text or not isinstance(model, transformers.PreTrainedModel):
         return None

@@ -28,6 +28,7 @@ from lorascope.core.errors import (
     UnknownModelTypeError,
 )
 from lorascope.core.inventory import BuiltWith, Inventory
+from lorascope.core.tasks import AUTO_CLASSES
 
 if TYPE_CHECKING:
     from lorascope.source.model_source import ModelSource
@@ -205,12 +206,25 @@ def _build_remote(source: ModelSource, task_type: str | None) -> nn.Module:
         raise ModelConfigError(
             f"{source.reference}: the repository's config class fails: {_first_lines(error)}"
         ) from error
-    wanted = {"SEQ_CLS": "AutoModelForSequenceClassification"}.get(
-        task_type or "", "AutoModelForCausalLM"
-    )
-    names = [wanted, "AutoModel"] if wanted in config.auto_map else ["AutoModel"]
-    factory = getattr(transformers, names[0])
-    return _on_meta(lambda: factory.from_config(config, trust_remote_code=True), names[0])
+    name = _remote_auto_class(config.auto_map, source.reference, task_type)
+    factory = getattr(transformers, name)
+    return _on_meta(lambda: factory.from_config(config, trust_remote_code=True), name)
+
+
+def _remote_auto_class(auto_map: Mapping[str, Any], reference: str, task_type: str | None) -> str:
+    """Return the auto-class through which the repository offers its class for this task.
+
+    Without a task the first in the order of `AUTO_CLASSES` is taken.
+    """
+    offered = {task: name for task, name in AUTO_CLASSES.items() if name in auto_map}
+    if task_type is None:
+        return next(iter(offered.values()), "AutoModel")
+    if task_type not in offered:
+        raise ModelBuildError(
+            f"{reference}: the code of the repository has no {task_type} class.",
+            f"It has classes for: {', '.join(offered) or 'no task'}.",
+        )
+    return offered[task_type]
 
 
 def _config_notes(source: ModelSource) -> Iterator[str]:

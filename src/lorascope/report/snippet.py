@@ -7,6 +7,7 @@ from typing import Any
 
 from lorascope.core.inventory import ModelInfo
 from lorascope.core.plan import Plan
+from lorascope.core.tasks import AUTO_CLASSES
 from lorascope.report.json_plan import plain_json
 
 _NO_ARGUMENTS = frozenset(
@@ -26,13 +27,6 @@ _DEFAULTS: Mapping[str, Any] = {
     "megatron_core": "megatron.core",
 }
 """Defaults of `peft.LoraConfig` that are neither None, False, 0 nor empty."""
-_AUTO_CLASSES: Mapping[str | None, str] = {
-    "CAUSAL_LM": "AutoModelForCausalLM",
-    "SEQ_CLS": "AutoModelForSequenceClassification",
-    "TOKEN_CLS": "AutoModelForTokenClassification",
-    "QUESTION_ANS": "AutoModelForQuestionAnswering",
-    "SEQ_2_SEQ_LM": "AutoModelForSeq2SeqLM",
-}
 
 
 def snippet(plan: Plan) -> str:
@@ -59,7 +53,7 @@ def snippet(plan: Plan) -> str:
 
 def _load(model: ModelInfo) -> str:
     remote = model.is_remote_code or not model.cls.isidentifier()
-    name = _AUTO_CLASSES.get(model.task_type, "AutoModel") if remote else model.cls
+    name = AUTO_CLASSES.get(model.task_type or "", "AutoModel") if remote else model.cls
     if model.is_default_config:
         make = f"{name}.from_config" if remote else name
         return (

@@ -14,7 +14,6 @@ from lorascope.source.model_source import ModelSource
 from lorascope.source.versions import installed_version
 
 _LIBRARIES = ("transformers", "torch", "peft")
-_CHECKPOINT_ENDINGS = (".safetensors", ".safetensors.index.json", ".gguf")
 _OWN_PARTS = ("core", "matching", "source", "roles", "build")
 """Parts of lorascope that shape an inventory."""
 
@@ -22,16 +21,15 @@ _OWN_PARTS = ("core", "matching", "source", "roles", "build")
 def cache_key(source: ModelSource, task_type: str | None, trust_remote_code: bool) -> str:
     """Return the key of the inventory that `source` gives: 40 hexadecimal digits.
 
-    It covers the config's content, the class asked, the checkpoint where one may be read instead
-    of a config, and the versions of lorascope and its libraries. What a reference is called is no
-    part of it: who loads an entry says that anew.
+    It covers the config's content, the class asked, the repository's code where that may run, and
+    the versions of lorascope and its libraries. What a reference is called is no part of it: who
+    loads an entry says that anew. Nor is a checkpoint: what is read off one is not kept.
     """
     facts = {
         "config": source.config,
         "model_type": source.model_type,
-        "checkpoint": _checkpoint_stamp(source),
         "task_type": task_type,
-        "trust_remote_code": trust_remote_code,
+        "code": _code(source) if trust_remote_code else None,
         "versions": {name: installed_version(name) for name in _LIBRARIES},
         "lorascope": [__version__, _own_stamp()],
     }
@@ -39,17 +37,15 @@ def cache_key(source: ModelSource, task_type: str | None, trust_remote_code: boo
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
 
 
-def _checkpoint_stamp(source: ModelSource) -> list[tuple[str, int, int]]:
-    """Name, size and time of the local files whose headers may be read."""
-    if source.directory is None:
-        return []
+def _code(source: ModelSource) -> list[object]:
+    """What tells the code of one repository from another's: a config may be the same in both."""
+    local = [] if source.directory is None else sorted(_python_files(source.directory))
+    return [source.base_model, source.revision, local]
+
+
+def _python_files(folder: Path) -> list[tuple[str, int, int]]:
     try:
-        with os.scandir(source.directory) as entries:
-            return sorted(
-                (entry.name, status.st_size, status.st_mtime_ns)
-                for entry in entries
-                if entry.name.endswith(_CHECKPOINT_ENDINGS) and (status := entry.stat())
-            )
+        return [stamp for stamp in _stamps(folder, deep=False) if stamp[0].endswith(".py")]
     except OSError:
         return []
 
@@ -62,11 +58,12 @@ def _own_stamp() -> str:
     return hashlib.blake2b(repr(found).encode(), digest_size=8).hexdigest()
 
 
-def _stamps(folder: Path) -> Iterator[tuple[str, int, int]]:
+def _stamps(folder: Path, *, deep: bool = True) -> Iterator[tuple[str, int, int]]:
+    """Yield name, size and time of the files in a folder, and in those below it if `deep`."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():
-                if entry.name != "__pycache__":
+                if deep and entry.name != "__pycache__":
                     yield from _stamps(Path(entry.path))
             else:
                 status = entry.stat()

@@ -15,6 +15,7 @@ from lorascope._version import __version__
 from lorascope.core.errors import ModelReferenceError
 from lorascope.core.inventory import BuiltWith, Inventory, ModelInfo, Module, Parameter
 from lorascope.core.roles import Kind
+from lorascope.core.tasks import CLASSIFIER_HEADS, task_of_class
 from lorascope.source.config_fields import StatedSizes, stated_config
 from lorascope.source.gguf_names import transformers_name
 from lorascope.source.model_source import ModelSource
@@ -22,18 +23,8 @@ from lorascope.source.tensor_kinds import Hints, expert_features, infer, is_expe
 from lorascope.source.tensor_tree import HeldTensor, held_tensors
 from lorascope.source.tensors import TensorHeader
 
-_TASKS: Sequence[tuple[str, str]] = (
-    ("ForCausalLM", "CAUSAL_LM"),
-    ("LMHeadModel", "CAUSAL_LM"),
-    ("ForSequenceClassification", "SEQ_CLS"),
-    ("ForTokenClassification", "TOKEN_CLS"),
-    ("ForQuestionAnswering", "QUESTION_ANS"),
-    ("ForSeq2SeqLM", "SEQ_2_SEQ_LM"),
-)
-"""Ending of the class name → PEFT task type. `ForConditionalGeneration` says nothing certain."""
 _INPUT_EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "embed_in", "token_embd", "shared")
 _OUTPUT_EMBEDDINGS = ("lm_head", "embed_out", "output")
-_HEADS = ("score", "classifier")
 _NUMBERED_EXPERT = re.compile(r"(^|\.)experts\.\d+\.")
 
 
@@ -143,7 +134,7 @@ def _model_info(
     cls = _class_name(config)
     embedding = _named(modules, _INPUT_EMBEDDINGS, Kind.EMBEDDING)
     output = _named(modules, _OUTPUT_EMBEDDINGS, Kind.LINEAR)
-    classifier = next((m.path for m in modules if m.path in _HEADS), None)
+    classifier = next((m.path for m in modules if m.path in CLASSIFIER_HEADS), None)
     tied = config.get("tie_word_embeddings")
     return ModelInfo(
         reference=source.reference,
@@ -161,7 +152,7 @@ def _model_info(
         dtype=stated.dtype,
         base_model=source.base_model,
         revision=source.revision,
-        task_type=next((task for ending, task in _TASKS if cls.endswith(ending)), None),
+        task_type=task_of_class(cls),
         tie_word_embeddings=tied if isinstance(tied, bool) else None,
         input_embedding=embedding.path if embedding else None,
         output_embedding=output.path if output else None,

@@ -90,9 +90,15 @@ def expert_features(
 
     Stored as (experts, out, in) by most classes, as (experts, in, out) by gpt-oss and Llama 4;
     told apart by which side has the hidden size, where only one has.
+
+    Args:
+        name: Full name of the parameter; it says which side should have the hidden size.
+        shape: As stored, experts first.
+        hidden_size: As the config states it; None if it does not.
     """
     _, rows, columns = shape
-    into_hidden = "down" in name or name in ("w2", "output_linear")
+    last = name.split(".")[-2:]
+    into_hidden = any("down" in part or part in ("w2", "output_linear") for part in last)
     hidden_first, hidden_last = rows == hidden_size, columns == hidden_size
     transposed = hidden_first != hidden_last and hidden_first != into_hidden
     return (rows, columns, True) if transposed else (columns, rows, False)
