@@ -200,7 +200,7 @@ class TestWriting:
         def refuse(*_: object, **__: object) -> None:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr("tempfile.mkstemp", refuse)
+        monkeypatch.setattr("pathlib.Path.replace", refuse)
         result = run(capsys, "plan", "tiny", "-o", str(tmp_path), "--json")
         assert result.code == 2
         assert "cannot be written: Permission denied." in result.err

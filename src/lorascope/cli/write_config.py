@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lorascope.core.errors import OutputError
-
-NAME = "adapter_config.json"
+from lorascope.source.local import ADAPTER_FILE
+from lorascope.source.replace_file import replace_file
 
 
 def write_adapter_config(directory: Path, config: Mapping[str, Any], *, force: bool) -> Path:
@@ -28,7 +26,7 @@ def write_adapter_config(directory: Path, config: Mapping[str, Any], *, force: b
     Raises:
         OutputError: The directory cannot be written to, or holds a different file already.
     """
-    path = directory / NAME
+    path = directory / ADAPTER_FILE
     text = json.dumps(dict(config), indent=2, sort_keys=True) + "\n"
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -37,7 +35,7 @@ def write_adapter_config(directory: Path, config: Mapping[str, Any], *, force: b
                 f"{path} exists and differs from this plan.",
                 "Use --force to overwrite it, or another directory.",
             )
-        _replace(path, text)
+        replace_file(path, text.encode())
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written: {error.strerror or error}.",
@@ -51,23 +49,3 @@ def _says_the_same(path: Path, config: Mapping[str, Any]) -> bool:
         return bool(json.loads(path.read_text("utf-8")) == json.loads(json.dumps(dict(config))))
     except (ValueError, RecursionError):
         return False
-
-
-def _replace(path: Path, text: str) -> None:
-    """Put the whole text in place in one step; leave nothing behind if that fails."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{NAME}.", suffix=".tmp")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(_mode())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _mode() -> int:
-    """Return the mode that a plainly opened new file would get; `mkstemp` gives a private one."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

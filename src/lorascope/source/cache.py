@@ -12,6 +12,7 @@ from lorascope.core.errors import printable
 from lorascope.core.inventory import Inventory
 from lorascope.source.cache_key import cache_key
 from lorascope.source.inventory_codec import decode, encode
+from lorascope.source.replace_file import replace_file
 
 __all__ = ["Cache", "cache_directory", "cache_key"]
 
@@ -31,8 +32,7 @@ class Cache:
 
     An entry is one line (format, key, digest of the rest) and the encoded inventory. An entry
     that is damaged, of another format or of another key reads as absent, and the next `store`
-    replaces it. Writing goes to a temporary file that is then renamed, so that processes may
-    write the same entry at once.
+    replaces it. Processes may write the same entry at once.
 
     Attributes:
         directory: Where the entries are, or None to work without a cache.
@@ -78,7 +78,7 @@ class Cache:
             return
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            _replace(self._path(self.directory, key), content)
+            replace_file(self._path(self.directory, key), content)
             _trim(self.directory)
         except OSError as error:
             self._note("cannot be written", error)
@@ -114,17 +114,6 @@ def cache_directory(environment: Mapping[str, str]) -> Path | None:
 def _first_line(key: str, body: bytes) -> bytes:
     digest = hashlib.blake2b(body, digest_size=16).hexdigest()
     return b" ".join((FORMAT, key.encode(), digest.encode()))
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _trim(directory: Path) -> None:

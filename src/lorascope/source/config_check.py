@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lorascope.core.errors import ModelConfigError
-from lorascope.source.config_fields import SPELLINGS
+from lorascope.source.config_fields import SPELLINGS, named_size
 
 MOST_LAYERS = 2_000
 MOST_EXPERTS = 100_000
@@ -136,8 +136,8 @@ def _check_at_most(value: object, largest: int, where: str) -> None:
 
 
 def _check_expert_modules(level: Mapping[str, Any], where: str) -> None:
-    layers = _named_size(level, "num_hidden_layers")
-    experts = _named_size(level, "num_experts")
+    layers = named_size(level, "num_hidden_layers")
+    experts = named_size(level, "num_experts")
     if layers is None or experts is None or level.get("model_type") in _FLAT_EXPERTS:
         return
     if layers[1] * experts[1] > MOST_EXPERT_MODULES:
@@ -149,9 +149,9 @@ def _check_expert_modules(level: Mapping[str, Any], where: str) -> None:
 
 def _check_heads(level: Mapping[str, Any], where: str) -> None:
     model_type = level.get("model_type")
-    hidden = _named_size(level, "hidden_size")
-    heads = _named_size(level, "num_attention_heads")
-    groups = _named_size(level, "num_key_value_heads")
+    hidden = named_size(level, "hidden_size")
+    heads = named_size(level, "num_attention_heads")
+    groups = named_size(level, "num_key_value_heads")
     if heads is None or not heads[1]:
         return
     if (
@@ -173,20 +173,11 @@ def _check_heads(level: Mapping[str, Any], where: str) -> None:
 def _check_layer_types(level: Mapping[str, Any], where: str) -> None:
     """More types than layers are fine: some families also list their prediction layers."""
     types = level.get("layer_types")
-    layers = _named_size(level, "num_hidden_layers")
+    layers = named_size(level, "num_hidden_layers")
     if isinstance(types, list) and layers is not None and len(types) < layers[1]:
         raise ModelConfigError(
             f"{where}layer_types lists {len(types):,} layers, but {layers[0]} is {layers[1]:,}."
         )
-
-
-def _named_size(level: Mapping[str, Any], name: str) -> tuple[str, int] | None:
-    """Return (spelling used, value) of a canonical size at this level, or None."""
-    for spelling in SPELLINGS[name]:
-        value = level.get(spelling)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return spelling, value
-    return None
 
 
 def _quoted(value: object) -> str:

@@ -111,7 +111,8 @@ def stated_config(config: Mapping[str, Any]) -> StatedConfig:
 
 def stated_sizes(level: Mapping[str, Any]) -> StatedSizes:
     """Read the sizes that one level of a config states; values of a wrong type count as absent."""
-    sizes = {name: _first_size(level, spellings) for name, spellings in SPELLINGS.items()}
+    found = {name: named_size(level, name) for name in SPELLINGS}
+    sizes = {name: size[1] for name, size in found.items() if size is not None}
     return StatedSizes(**sizes, dtype=_dtype(level))
 
 
@@ -129,11 +130,12 @@ def sub_configs(
         yield from sub_configs(value, f"{path}.", depth + 1)
 
 
-def _first_size(level: Mapping[str, Any], spellings: tuple[str, ...]) -> int | None:
-    for spelling in spellings:
+def named_size(level: Mapping[str, Any], name: str) -> tuple[str, int] | None:
+    """Return (spelling used, value) of a canonical size at one level, or None."""
+    for spelling in SPELLINGS[name]:
         value = level.get(spelling)
         if isinstance(value, int) and not isinstance(value, bool):
-            return value
+            return spelling, value
     return None
 
 
