@@ -367,7 +367,7 @@ def test_a_plan_is_quick(layers: int, experts: int | None) -> None:
         request = PlanRequest(preset=preset, experts=True)
         took = []
         for _ in range(3):
-            started = time.perf_counter()
+            started = time.process_time()
             make_plan(known, request)
-            took.append(time.perf_counter() - started)
+            took.append(time.process_time() - started)
         assert min(took) < 0.25, preset

@@ -39,7 +39,7 @@ def named_base_modules(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         prefix = f"{path}." if path else ""
         children = [
             (f"{prefix}{name}", base_layer_of(child))
-            for name, child in module._modules.items()  # noqa: SLF001
+            for name, child in module._modules.items()  # noqa: SLF001 - children() skips second names
             if child is not None
         ]
         pending.extend(reversed(children))
@@ -112,10 +112,10 @@ class _TotalParameters:
         if known is None:
             known = {
                 id(parameter): _element_count(parameter)
-                for parameter in module._parameters.values()  # noqa: SLF001
+                for parameter in module._parameters.values()  # noqa: SLF001 - also what is shared
                 if parameter is not None
             }
-            for child in module._modules.values():  # noqa: SLF001
+            for child in module._modules.values():  # noqa: SLF001 - as above
                 if child is not None:
                     known.update(self._sizes(base_layer_of(child)))
             self._known[id(module)] = known
@@ -123,7 +123,7 @@ class _TotalParameters:
 
 
 def _parameters(path: str, module: nn.Module, first_name: dict[int, str]) -> Iterator[Parameter]:
-    for name, parameter in module._parameters.items():  # noqa: SLF001
+    for name, parameter in module._parameters.items():  # noqa: SLF001 - second names too
         if parameter is None:
             continue
         full_name = f"{path}.{name}" if path else name

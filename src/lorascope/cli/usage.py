@@ -69,8 +69,8 @@ def _help_width() -> int:
     if stated.isascii() and stated.isdigit() and int(stated[:6]) > 0:
         return max(min(int(stated[:6]), 100) - 2, 20)
     try:
-        columns = os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]
-    except (AttributeError, ValueError, OSError):
+        columns = os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else -1).columns
+    except (ValueError, OSError):
         columns = 80
     return max(min(columns or 80, 100) - 2, 20)
 
@@ -80,7 +80,7 @@ def unknown_arguments(parser: argparse.ArgumentParser, unknown: Sequence[str]) -
     first = unknown[0]
     if first.startswith("-"):
         option = first.partition("=")[0]
-        options = [each for action in parser._actions for each in action.option_strings]  # noqa: SLF001
+        options = [each for action in parser._actions for each in action.option_strings]  # noqa: SLF001 - no public list of them
         what = f"{parser.prog}: no such option: {quoted(option)}.{did_you_mean(option, options)}"
     else:
         what = f"{parser.prog}: one argument too many: {quoted(first)}."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from lorascope.core.errors import SpecificationError
 
@@ -50,10 +50,14 @@ class LoraSpec:
             SpecificationError: A field has a type that PEFT does not take.
         """
         known: dict[str, Any] = {}
-        for spec_field in fields(cls):
-            name = spec_field.name
-            if name in values and name in _EXPECTED:
-                known[name] = _checked(name, values[name], where)
+        for name, form in _FORMS.items():
+            if name in values:
+                try:
+                    known[name] = form.read(values[name])
+                except ValueError:
+                    raise SpecificationError(
+                        f"{where}: {name} is {values[name]!r}; expected {form.words}."
+                    ) from None
         return cls(**known, unmodelled=_unmodelled(values))
 
 
@@ -76,50 +80,6 @@ def _unmodelled(values: Mapping[str, Any]) -> tuple[str, ...]:
     return (*other_method, *(name for name in VARIANT_FIELDS if values.get(name)))
 
 
-def _checked(name: str, value: object, where: str) -> object:
-    expected = _EXPECTED[name]
-    if expected == "names" and (value is None or _is_list_of(value, str)):
-        return None if value is None else tuple(cast("list[str]", value))
-    if expected == "names or pattern" and (
-        value is None or isinstance(value, str) or _is_list_of(value, str)
-    ):
-        return value if value is None or isinstance(value, str) else tuple(cast("list[str]", value))
-    if expected == "indices" and (value is None or _is_int(value) or _is_list_of(value, int)):
-        return value if value is None or _is_int(value) else tuple(cast("list[int]", value))
-    if expected in ("ranks", "alphas") and (value is None or isinstance(value, Mapping)):
-        pairs = dict(value or {})
-        number = _is_int if expected == "ranks" else _is_number
-        if all(isinstance(key, str) and number(each) for key, each in pairs.items()):
-            return pairs
-    if expected == "integer" and _is_int(value):
-        return value
-    if expected == "number" and _is_number(value):
-        return value
-    if expected == "flag" and (isinstance(value, bool) or value is None):
-        return bool(value)
-    if expected == "flag or name" and isinstance(value, (bool, str)):
-        return value
-    if expected == "name" and isinstance(value, str):
-        return value
-    if expected == "name or none" and (value is None or isinstance(value, str)):
-        return value
-    if expected == "token indices":
-        if value is None or _is_list_of(value, int):
-            return None if value is None else tuple(cast("list[int]", value))
-        if isinstance(value, Mapping) and all(_is_list_of(each, int) for each in value.values()):
-            return {str(key): tuple(each) for key, each in value.items()}
-    if expected == "layer ranges":
-        if value is None:
-            return None
-        if isinstance(value, (list, tuple)) and all(
-            _is_list_of(pair, int) and len(pair) == 2 for pair in value
-        ):
-            return tuple((pair[0], pair[1]) for pair in value)
-    raise SpecificationError(
-        f"{where}: {name} is {value!r}; expected {_WORDS[expected]}.",
-    )
-
-
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -134,42 +94,119 @@ def _is_list_of(value: object, kind: type) -> bool:
     )
 
 
-_EXPECTED = {
-    "r": "integer",
-    "lora_alpha": "number",
-    "target_modules": "names or pattern",
-    "exclude_modules": "names or pattern",
-    "target_parameters": "names",
-    "modules_to_save": "names",
-    "layers_to_transform": "indices",
-    "layers_pattern": "names or pattern",
-    "rank_pattern": "ranks",
-    "alpha_pattern": "alphas",
-    "lora_dropout": "number",
-    "bias": "name",
-    "use_rslora": "flag",
-    "use_dora": "flag",
-    "lora_bias": "flag",
-    "fan_in_fan_out": "flag",
-    "task_type": "name or none",
-    "init_lora_weights": "flag or name",
-    "trainable_token_indices": "token indices",
-    "ensure_weight_tying": "flag",
-    "layer_replication": "layer ranges",
-}
+def _taken(value: Any, is_right: bool) -> Any:
+    if not is_right:
+        raise ValueError
+    return tuple(value) if isinstance(value, (list, set, frozenset)) else value
 
-_WORDS = {
-    "integer": "a whole number",
-    "number": "a number",
-    "names or pattern": "a list of module names, or one regular expression as a string",
-    "names": "a list of names, or null",
-    "indices": "a layer index, a list of them, or null",
-    "ranks": "an object of pattern to whole number",
-    "alphas": "an object of pattern to number",
-    "name": "a string",
-    "name or none": "a string or null",
-    "flag": "true or false",
-    "flag or name": "true, false or the name of an initialization",
-    "token indices": "a list of token indices, or an object of layer name to such a list",
-    "layer ranges": "a list of [start, end] pairs, or null",
+
+def _integer(value: Any) -> Any:
+    return _taken(value, _is_int(value))
+
+
+def _number(value: Any) -> Any:
+    return _taken(value, _is_number(value))
+
+
+def _flag(value: Any) -> bool:
+    return bool(_taken(value, value is None or isinstance(value, bool)))
+
+
+def _flag_or_name(value: Any) -> Any:
+    return _taken(value, isinstance(value, (bool, str)))
+
+
+def _name(value: Any) -> Any:
+    return _taken(value, isinstance(value, str))
+
+
+def _name_or_none(value: Any) -> Any:
+    return _taken(value, value is None or isinstance(value, str))
+
+
+def _names(value: Any) -> Any:
+    return _taken(value, value is None or _is_list_of(value, str))
+
+
+def _names_or_pattern(value: Any) -> Any:
+    return value if isinstance(value, str) else _names(value)
+
+
+def _indices(value: Any) -> Any:
+    return _taken(value, value is None or _is_list_of(value, int))
+
+
+def _index_or_indices(value: Any) -> Any:
+    return value if _is_int(value) else _indices(value)
+
+
+def _by_pattern(value: Any, is_right: Callable[[object], bool]) -> dict[str, Any]:
+    pairs = {} if value is None else value
+    right = isinstance(pairs, Mapping) and all(
+        isinstance(key, str) and is_right(each) for key, each in pairs.items()
+    )
+    return dict(_taken(pairs, right))
+
+
+def _ranks(value: Any) -> dict[str, Any]:
+    return _by_pattern(value, _is_int)
+
+
+def _alphas(value: Any) -> dict[str, Any]:
+    return _by_pattern(value, _is_number)
+
+
+def _token_indices(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return _indices(value)
+    return {str(key): tuple(_taken(each, _is_list_of(each, int))) for key, each in value.items()}
+
+
+def _layer_ranges(value: Any) -> Any:
+    if value is None:
+        return None
+    pairs = _taken(value, isinstance(value, (list, tuple)))
+    return tuple(_taken(pair, _is_list_of(pair, int) and len(pair) == 2) for pair in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What a field may hold."""
+
+    read: Callable[[Any], Any]
+    """Returns the value as `LoraSpec` holds it; raises `ValueError` for another type."""
+    words: str
+    """For messages."""
+
+
+_NAMES = _Form(_names, "a list of names, or null")
+_NAMES_OR_PATTERN = _Form(
+    _names_or_pattern, "a list of module names, or one regular expression as a string"
+)
+_FLAG = _Form(_flag, "true or false")
+
+_FORMS: Mapping[str, _Form] = {
+    "r": _Form(_integer, "a whole number"),
+    "lora_alpha": _Form(_number, "a number"),
+    "target_modules": _NAMES_OR_PATTERN,
+    "exclude_modules": _NAMES_OR_PATTERN,
+    "target_parameters": _NAMES,
+    "modules_to_save": _NAMES,
+    "layers_to_transform": _Form(_index_or_indices, "a layer index, a list of them, or null"),
+    "layers_pattern": _NAMES_OR_PATTERN,
+    "rank_pattern": _Form(_ranks, "an object of pattern to whole number"),
+    "alpha_pattern": _Form(_alphas, "an object of pattern to number"),
+    "lora_dropout": _Form(_number, "a number"),
+    "bias": _Form(_name, "a string"),
+    "use_rslora": _FLAG,
+    "use_dora": _FLAG,
+    "lora_bias": _FLAG,
+    "fan_in_fan_out": _FLAG,
+    "task_type": _Form(_name_or_none, "a string or null"),
+    "init_lora_weights": _Form(_flag_or_name, "true, false or the name of an initialization"),
+    "trainable_token_indices": _Form(
+        _token_indices, "a list of token indices, or an object of layer name to such a list"
+    ),
+    "ensure_weight_tying": _FLAG,
+    "layer_replication": _Form(_layer_ranges, "a list of [start, end] pairs, or null"),
 }

@@ -154,9 +154,10 @@ def _watching(
 
     AttentionInterface.register(IMPLEMENTATION, attention)
     AttentionMaskInterface.register(IMPLEMENTATION, eager_mask)
+    experts = _experts_implementation(model)
     for config in _configs(model):
         config._attn_implementation_internal = implementation  # noqa: SLF001 - of the copy
-        config._experts_implementation_internal = _experts_implementation(model)  # noqa: SLF001
+        config._experts_implementation_internal = experts  # noqa: SLF001 - as above
     try:
         yield
     finally:

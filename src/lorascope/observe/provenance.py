@@ -141,7 +141,7 @@ class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch i
             weights: Path of a module or expert parameter → its weight.
             seconds: After so long the next operator raises `OutOfTimeError`.
         """
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
         self._deadline = time.monotonic() + seconds
         self.trace = Trace()
         self.active: list[str] = []
@@ -269,7 +269,7 @@ def _output_paths(marks: Marks) -> frozenset[str]:
 
 def _storage(tensor: torch.Tensor) -> StorageWeakRef:
     # The weak reference keeps the address of a freed storage from being given to a new one.
-    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
+    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]  # as above
 
 
 def linear_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
