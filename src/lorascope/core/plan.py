@@ -7,6 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+from lorascope.core.errors import MissingDependencyError
 from lorascope.core.inventory import ModelInfo
 from lorascope.core.roles import Role, Tower
 
@@ -83,8 +84,6 @@ class Plan:
         try:
             from peft import LoraConfig
         except ImportError as error:
-            from lorascope.core.errors import MissingDependencyError
-
             raise MissingDependencyError(
                 "plan.to_peft() needs PEFT, which is not installed.",
                 "Install it with: pip install 'lorascope[torch]'",

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from lorascope.core.inventory import Inventory, Module
-from lorascope.core.numbers import percent
+from lorascope.core.numbers import exact, percent
 from lorascope.core.roles import PERCEPTION, Kind, Tower
 from lorascope.report.inspect_rows import GROUPS, own_params
+
+
+def trainable_text(params: int, total: int) -> str:
+    """Write how many parameters are trained, and their share of the model's `total`."""
+    return f"{exact(params)} parameters, {percent(params, total)} of the model's {exact(total)}"
 
 
 def uncovered_text(inventory: Inventory, covered: Collection[str]) -> str:

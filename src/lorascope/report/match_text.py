@@ -5,34 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lorascope.core.inventory import Inventory
-from lorascope.core.numbers import counted, exact, percent, plain
+from lorascope.core.numbers import counted, exact
 from lorascope.matching.result import EntryMatch, Match, MatchedTarget
 from lorascope.report.adapter_config_text import adapter_config_text
-from lorascope.report.coverage import uncovered_text
+from lorascope.report.coverage import trainable_text, uncovered_text
 from lorascope.report.fold import fold
 from lorascope.report.json_match import spec_json
-from lorascope.report.layout import Column, Heading, Row, bullet, fields, heading, paragraph, table
+from lorascope.report.layout import bullet, fields, heading, paragraph
 from lorascope.report.lines import Line, line
 from lorascope.report.model_header import model_header
+from lorascope.report.targets_table import Traits, targets_table
 
 _MOST_PATTERNS = 4
 """Patterns shown for one entry before the rest is only counted."""
 _NOTHING_ASKED = "No targets; PEFT takes its default for the model type."
-_COLUMNS = (
-    Column("role", style="cyan", label=False),
-    Column("modules"),
-    Column("count", right=True),
-    Column("r", right=True),
-    Column("alpha", right=True),
-    Column("scale", right=True),
-    Column("parameters", right=True),
-    Column("by", style="dim"),
-)
-_NAME = 1
 
 
 def match_text(match: Match, inventory: Inventory, width: int) -> list[Line]:
     """Lay out what a configuration hits: entry by entry, then what is adapted in all."""
+    targets = [(target.path, _traits(target, inventory)) for target in match.targets]
     lines = [
         *model_header(inventory.model, width),
         line(""),
@@ -45,7 +36,7 @@ def match_text(match: Match, inventory: Inventory, width: int) -> list[Line]:
     lines += [
         line(""),
         heading(f"Adapted, as PEFT {match.peft_version} does it"),
-        *table(_COLUMNS, _target_rows(match, inventory), width, name_column=_NAME),
+        *targets_table(targets, width),
         line(""),
         *fields(_sums(match, inventory), width),
     ]
@@ -77,46 +68,22 @@ def _entry_text(entry: EntryMatch, width: int) -> list[Line]:
     return lines
 
 
-def _target_rows(match: Match, inventory: Inventory) -> list[Row | Heading]:
-    alike: dict[tuple[object, ...], list[MatchedTarget]] = {}
-    for target in match.targets:
-        role = _role(target, inventory)
-        key = (role, target.rank, target.alpha, target.params, target.entry, target.reason)
-        alike.setdefault(key, []).append(target)
-    rows: list[Row | Heading] = []
-    for same in alike.values():
-        first = same[0]
-        for pattern in fold(target.path for target in same):
-            cells = (
-                _role(first, inventory),
-                pattern.text,
-                exact(pattern.count),
-                str(first.rank),
-                plain(first.alpha),
-                f"{first.scaling:.4g}",
-                exact(first.params * pattern.count),
-                str(first.reason),
-            )
-            rows.append(Row(cells))
-    params = sum(target.params for target in match.targets)
-    rows.append(
-        Row(("", "total", exact(len(match.targets)), "", "", "", exact(params), ""), "bold")
-    )
-    return rows
-
-
-def _role(target: MatchedTarget, inventory: Inventory) -> str:
+def _traits(target: MatchedTarget, inventory: Inventory) -> Traits:
     module = inventory.by_path.get(target.path)
-    return "" if module is None else str(module.role)
+    return Traits(
+        role="" if module is None else str(module.role),
+        rank=target.rank,
+        alpha=target.alpha,
+        scale=target.scaling,
+        params=target.params,
+        by=str(target.reason),
+        apart=target.entry,
+    )
 
 
 def _sums(match: Match, inventory: Inventory) -> Iterator[tuple[str, str]]:
     total = inventory.model.total_params
-    yield (
-        "trainable",
-        f"{exact(match.trainable_params)} parameters,"
-        f" {percent(match.trainable_params, total)} of the model's {exact(total)}",
-    )
+    yield "trainable", trainable_text(match.trainable_params, total)
     covered = {target.path for target in match.targets}
     yield "not adapted", uncovered_text(inventory, covered)
     yield (

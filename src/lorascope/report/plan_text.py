@@ -6,25 +6,15 @@ from collections.abc import Iterable, Mapping
 from math import sqrt
 
 from lorascope.core.inventory import Inventory
-from lorascope.core.numbers import exact, percent, plain, size
+from lorascope.core.numbers import exact, percent, size
 from lorascope.core.plan import Advice, Finding, Plan, Target
 from lorascope.report.adapter_config_text import adapter_config_text
-from lorascope.report.coverage import uncovered_text
-from lorascope.report.fold import fold
-from lorascope.report.layout import Column, Heading, Row, bullet, fields, heading, table
+from lorascope.report.coverage import trainable_text, uncovered_text
+from lorascope.report.layout import bullet, fields, heading
 from lorascope.report.lines import Line, line
 from lorascope.report.model_header import model_header
+from lorascope.report.targets_table import Traits, targets_table
 
-_COLUMNS = (
-    Column("role", style="cyan", label=False),
-    Column("modules"),
-    Column("count", right=True),
-    Column("r", right=True),
-    Column("alpha", right=True),
-    Column("scale", right=True),
-    Column("parameters", right=True),
-)
-_NAME = 1
 _GROUNDS: Mapping[str, str] = {
     "paper": "a paper's own words",
     "measured": "measured",
@@ -37,11 +27,13 @@ _SEVERITY_STYLES: Mapping[str, str] = {"error": "bold red", "warning": "yellow",
 
 def plan_text(plan: Plan, inventory: Inventory, width: int) -> list[Line]:
     """Lay out a plan: targets, sums, the configuration's lines, advice with grounds, findings."""
+    rslora = bool(plan.adapter_config.get("use_rslora"))
+    targets = [(target.path, _traits(target, rslora=rslora)) for target in plan.targets]
     return [
         *model_header(plan.model, width),
         line(""),
         heading(f"Plan: {plan.preset}"),
-        *table(_COLUMNS, _target_rows(plan), width, name_column=_NAME),
+        *targets_table(targets, width),
         line(""),
         *fields(_sums(plan, inventory), width),
         line(""),
@@ -50,11 +42,6 @@ def plan_text(plan: Plan, inventory: Inventory, width: int) -> list[Line]:
         *advice_text(plan.advice, width),
         *findings_text(plan.findings, width),
     ]
-
-
-def scale(rank: int, alpha: float, *, rslora: bool) -> str:
-    """Write the factor of an adapter's output: alpha/r, or alpha/√r with rsLoRA."""
-    return f"{alpha / (sqrt(rank) if rslora else rank):.4g}"
 
 
 def advice_text(advice: Iterable[Advice], width: int) -> list[Line]:
@@ -77,39 +64,22 @@ def findings_text(findings: Iterable[Finding], width: int) -> list[Line]:
     return [line(""), heading("Findings"), *lines] if lines else []
 
 
-def _target_rows(plan: Plan) -> list[Row | Heading]:
-    rslora = bool(plan.adapter_config.get("use_rslora"))
-    alike: dict[tuple[object, ...], list[Target]] = {}
-    for target in plan.targets:
-        key = (target.tower, target.role, target.rank, target.alpha, target.params)
-        alike.setdefault(key, []).append(target)
-    rows: list[Row | Heading] = []
-    for same in alike.values():
-        first = same[0]
-        for pattern in fold(target.path for target in same):
-            cells = (
-                str(first.role),
-                pattern.text,
-                exact(pattern.count),
-                str(first.rank),
-                plain(first.alpha),
-                scale(first.rank, first.alpha, rslora=rslora),
-                exact(first.params * pattern.count),
-            )
-            rows.append(Row(cells))
-    params = sum(target.params for target in plan.targets)
-    total = ("", "total", exact(len(plan.targets)), "", "", "", exact(params))
-    return [*rows, Row(total, "bold")]
+def _traits(target: Target, *, rslora: bool) -> Traits:
+    return Traits(
+        role=str(target.role),
+        rank=target.rank,
+        alpha=target.alpha,
+        scale=target.alpha / (sqrt(target.rank) if rslora else target.rank),
+        params=target.params,
+        apart=str(target.tower),
+    )
 
 
 def _sums(plan: Plan, inventory: Inventory) -> list[tuple[str, str]]:
     total = plan.model.total_params
     targets = sum(target.params for target in plan.targets)
     beside = plan.trainable_params - targets
-    trainable = (
-        f"{exact(plan.trainable_params)} parameters,"
-        f" {percent(plan.trainable_params, total)} of the model's {exact(total)}"
-    )
+    trainable = trainable_text(plan.trainable_params, total)
     if beside:
         trainable += f"; {exact(beside)} of them in biases and modules trained whole"
     return [
