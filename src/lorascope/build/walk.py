@@ -8,6 +8,7 @@ from torch import nn
 
 from lorascope.build.kinds import ModuleShape, is_expert_parameter, shape_of
 from lorascope.core.inventory import Module, Parameter
+from lorascope.core.paths import joined
 from lorascope.core.roles import Kind
 
 if TYPE_CHECKING:
@@ -36,9 +37,8 @@ def named_base_modules(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     while pending:
         path, module = pending.pop()
         yield path, module
-        prefix = f"{path}." if path else ""
         children = [
-            (f"{prefix}{name}", base_layer_of(child))
+            (joined(path, name), base_layer_of(child))
             for name, child in module._modules.items()  # noqa: SLF001 - children() skips second names
             if child is not None
         ]
@@ -126,7 +126,7 @@ def _parameters(path: str, module: nn.Module, first_name: dict[int, str]) -> Ite
     for name, parameter in module._parameters.items():  # noqa: SLF001 - second names too
         if parameter is None:
             continue
-        full_name = f"{path}.{name}" if path else name
+        full_name = joined(path, name)
         first = first_name.setdefault(id(parameter), full_name)
         yield Parameter(
             name=name,
@@ -162,7 +162,7 @@ def _expert_parameters(
         experts, rows, columns = parameter.shape
         inputs, outputs = (rows, columns) if holder.transposed else (columns, rows)
         yield Module(
-            path=f"{holder.path}.{parameter.name}" if holder.path else parameter.name,
+            path=joined(holder.path, parameter.name),
             cls="Parameter",
             kind=Kind.EXPERT_PARAMETER,
             in_features=inputs,

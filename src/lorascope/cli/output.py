@@ -28,15 +28,22 @@ def text_width(asked: int | None) -> int:
     """
     if asked is not None:
         return asked
-    stated = os.environ.get("COLUMNS", "")
-    on_terminal = sys.stdout is not None and sys.stdout.isatty()
-    if on_terminal or (stated.isascii() and stated.isdigit() and int(stated) > 0):
+    stated = stated_columns()
+    if stated is not None:
+        return max(stated, _NARROWEST)
+    if sys.stdout is not None and sys.stdout.isatty():
         import shutil
 
         return max(shutil.get_terminal_size().columns, _NARROWEST)
     from lorascope.report.layout import UNLIMITED
 
     return UNLIMITED
+
+
+def stated_columns() -> int | None:
+    """Return the width that the variable COLUMNS states, at most a million; None if it is unset."""
+    stated = os.environ.get("COLUMNS", "")
+    return int(stated[:6]) or None if stated.isascii() and stated.isdigit() else None
 
 
 def show(lines: Iterable[Line]) -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 
-from lorascope.cli.output import write
+from lorascope.cli.output import stated_columns, write
 from lorascope.core.errors import LorascopeError, printable
 
 TYPE_CHECKING = False  # as `typing` has it, which takes a while to import
@@ -65,13 +65,13 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 def _help_width() -> int:
     """Return what argparse would: the terminal's width less 2, and at most 100."""
-    stated = os.environ.get("COLUMNS", "")
-    if stated.isascii() and stated.isdigit() and int(stated[:6]) > 0:
-        return max(min(int(stated[:6]), 100) - 2, 20)
-    try:
-        columns = os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else -1).columns
-    except (ValueError, OSError):
-        columns = 80
+    columns = stated_columns()
+    if columns is None:
+        try:
+            terminal = sys.__stdout__.fileno() if sys.__stdout__ else -1
+            columns = os.get_terminal_size(terminal).columns
+        except (ValueError, OSError):
+            columns = 80
     return max(min(columns or 80, 100) - 2, 20)
 
 

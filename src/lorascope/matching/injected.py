@@ -14,9 +14,9 @@ from enum import Enum, auto
 from math import prod
 
 from lorascope.core.inventory import Inventory, Module
+from lorascope.core.paths import joined, parent_path
 from lorascope.core.roles import Kind
 from lorascope.matching.counts import AdapterTensor
-from lorascope.matching.names import joined
 
 _COLLECTIONS = frozenset({"ModuleDict", "ModuleList", "ParameterDict", "ParameterList"})
 _LORA_CHILDREN = (
@@ -104,11 +104,6 @@ def find(root: Node, path: str) -> Node | None:
     for name in path.split(".") if path else ():
         node = None if node is None else node.child(name)
     return node
-
-
-def parent_path(path: str) -> str:
-    """Return the path of what holds `path`; the root's parent is the root."""
-    return path.rpartition(".")[0]
 
 
 def named_nodes(root: Node, *, duplicates: bool = False) -> Iterator[tuple[str, Node]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from lorascope.core.inventory import Inventory, Module
+from lorascope.core.paths import joined
 from lorascope.core.roles import Kind
 
 
@@ -27,11 +28,6 @@ def parameter_names(modules: Mapping[str, Module]) -> Iterator[str]:
         for parameter in module.parameters:
             if parameter.tied_to is None:
                 yield joined(path, parameter.name)
-
-
-def joined(path: str, name: str) -> str:
-    """Return the full name of `name` inside the module at `path` (`""` is the root)."""
-    return f"{path}.{name}" if path else name
 
 
 def ancestors(path: str) -> Iterator[str]:

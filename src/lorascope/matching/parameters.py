@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from lorascope.core.errors import SpecificationError
 from lorascope.core.inventory import Module, Parameter
+from lorascope.core.paths import joined
 from lorascope.core.roles import Kind
-from lorascope.matching.names import EntryList, ancestors, joined
+from lorascope.matching.names import EntryList, ancestors
 
 
 @dataclass(frozen=True, slots=True)

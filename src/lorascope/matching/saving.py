@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from math import prod
 
 from lorascope.core.errors import SpecificationError
+from lorascope.core.paths import parent_path
 from lorascope.matching.injected import (
     Node,
     NodeType,
     find,
     named_nodes,
     named_tensors,
-    parent_path,
     put_saved,
     set_trainable,
 )

@@ -12,6 +12,8 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from lorascope.core.paths import joined
+
 PRODUCTS = frozenset(
     {
         "_grouped_mm",
@@ -283,6 +285,6 @@ def linear_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.dim() not in (2, 3) or min(parameter.shape) <= 1 or "bias" in name:
                 continue
-            full = f"{path}.{name}" if path else name
+            full = joined(path, name)
             own = name == "weight" and parameter.dim() == 2
             yield (path if own else full), parameter

@@ -199,33 +199,9 @@ def _written(
     request: PlanRequest, planned: Sequence[Planned], config: Mapping[str, Any]
 ) -> Iterator[Advice]:
     """What follows from the form that the configuration takes."""
-    if config["target_parameters"] is not None:
-        lost = f" instead of {request.dropout:g}" if request.dropout else ""
-        yield Advice(
-            f"lora_dropout is 0{lost}: PEFT's ParamWrapper, which adapts what target_parameters"
-            " names, refuses dropout."
-        )
-    linears = [
-        p.module for p in planned if p.is_parameter and p.module.kind is not Kind.EXPERT_PARAMETER
-    ]
-    if linears:
-        yield Advice(
-            f"{_names(linears)} outside the routed experts are named in target_parameters, because"
-            " PEFT rewrites these names in target_modules to the routed experts. The LoRA is the"
-            " same."
-        )
+    yield from _by_parameter(request, planned, config)
     if config["rank_pattern"]:
-        yield Advice(
-            "Mixed ranks: PEFT applies rank_pattern and alpha_pattern. vLLM, TGI and LoRAX scale"
-            " everything by the global alpha/r, which is right here, alpha/r being constant;"
-            " llama.cpp divides the global alpha by each tensor's rank, which is wrong here;"
-            " SGLang refuses the adapter. One rank for all is read the same everywhere."
-        )
-    if config["rank_pattern"] and request.rslora:
-        yield Advice(
-            "With rslora the scale is alpha/√r, so constant alpha/r gives the higher rank the"
-            " larger scale."
-        )
+        yield from _mixed_ranks(request)
     if request.init == "eva":
         yield Advice(
             "eva: call peft.initialize_lora_eva_weights with your data before training. It deals"
@@ -241,6 +217,40 @@ def _written(
         yield Advice(
             f"{_names(tied)} shares its weight with another module, which this LoRA does not"
             " follow."
+        )
+
+
+def _by_parameter(
+    request: PlanRequest, planned: Sequence[Planned], config: Mapping[str, Any]
+) -> Iterator[Advice]:
+    if config["target_parameters"] is not None:
+        lost = f" instead of {request.dropout:g}" if request.dropout else ""
+        yield Advice(
+            f"lora_dropout is 0{lost}: PEFT's ParamWrapper, which adapts what target_parameters"
+            " names, refuses dropout."
+        )
+    linears = [
+        p.module for p in planned if p.is_parameter and p.module.kind is not Kind.EXPERT_PARAMETER
+    ]
+    if linears:
+        yield Advice(
+            f"{_names(linears)} outside the routed experts are named in target_parameters, because"
+            " PEFT rewrites these names in target_modules to the routed experts. The LoRA is the"
+            " same."
+        )
+
+
+def _mixed_ranks(request: PlanRequest) -> Iterator[Advice]:
+    yield Advice(
+        "Mixed ranks: PEFT applies rank_pattern and alpha_pattern. vLLM, TGI and LoRAX scale"
+        " everything by the global alpha/r, which is right here, alpha/r being constant;"
+        " llama.cpp divides the global alpha by each tensor's rank, which is wrong here;"
+        " SGLang refuses the adapter. One rank for all is read the same everywhere."
+    )
+    if request.rslora:
+        yield Advice(
+            "With rslora the scale is alpha/√r, so constant alpha/r gives the higher rank the"
+            " larger scale."
         )
 
 

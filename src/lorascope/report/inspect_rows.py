@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lorascope.core.inventory import Inventory, Module
+from lorascope.core.paths import joined
 from lorascope.core.roles import Evidence, Kind, Role, Tower
 from lorascope.report.fold import fold
 
@@ -110,12 +111,11 @@ def own_params(inventory: Inventory) -> dict[str, int]:
         if module.kind is Kind.EXPERT_PARAMETER:
             own[module.path] = 0 if module.path in tied else module.total_params
             continue
-        prefix = f"{module.path}." if module.path else ""
-        tied.update(prefix + p.name for p in module.parameters if p.tied_to is not None)
+        tied.update(joined(module.path, p.name) for p in module.parameters if p.tied_to is not None)
         own[module.path] = sum(
             p.count
             for p in module.parameters
-            if p.tied_to is None and prefix + p.name not in expert_names
+            if p.tied_to is None and joined(module.path, p.name) not in expert_names
         )
     return own
 
