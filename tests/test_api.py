@@ -107,6 +107,25 @@ def test_repository_code_without_checkpoint_is_refused(checkpoint):
         lorascope.inspect(checkpoint)
 
 
+def test_a_directory_with_weights_alone_is_read_from_headers(checkpoint):
+    (checkpoint / "config.json").unlink()
+    assert len(lorascope.inspect(checkpoint).groups()["attention"]) == 8
+
+
+def test_a_plan_names_its_base_so_that_it_is_found_from_anywhere(directory, monkeypatch):
+    monkeypatch.chdir(directory)
+    config = lorascope.plan(".").adapter_config
+    assert config["base_model_name_or_path"] == str(directory)
+
+
+def test_numbers_that_transformers_writes_in_its_own_way_are_read(tmp_path):
+    from transformers import Mamba2Config
+
+    Mamba2Config(num_hidden_layers=1).save_pretrained(tmp_path)
+    assert "__float__" in (tmp_path / "config.json").read_text()
+    assert lorascope.inspect(tmp_path).model.cls == "Mamba2ForCausalLM"
+
+
 def test_a_type_newer_than_transformers_is_read_from_headers(checkpoint):
     config = {**SIZES, "model_type": "llama_of_next_year"}
     (checkpoint / "config.json").write_text(json.dumps(config))
@@ -138,10 +157,13 @@ def test_without_torch_and_headers_the_command_that_installs_it_is_named(directo
         lorascope.inspect(directory)
 
 
-def test_without_torch_the_cache_answers(directory, monkeypatch, request):
-    lorascope.inspect(directory)
+def test_without_torch_the_cache_answers_whoever_filled_it(directory, monkeypatch, request):
+    built = lorascope.inspect(directory)
     request.getfixturevalue("_without_torch")
-    assert lorascope.inspect(directory).built_with.method == "cache"
+    monkeypatch.setattr("lorascope.source.cache_key.installed_version", lambda name: None)
+    found = lorascope.inspect(directory)
+    assert (found.built_with.method, found.modules) == ("cache", built.modules)
+    assert found.built_with.transformers == built.built_with.transformers
 
 
 def test_a_plan_becomes_the_lora_config_that_peft_reads(directory):
@@ -179,6 +201,12 @@ def test_answers_follow_the_installed_peft(directory, monkeypatch):
 def test_match_of_something_else_says_what_it_takes(directory):
     with pytest.raises(SpecificationError, match="cannot be read from int"):
         api.read_spec(3)
+
+
+@pytest.mark.parametrize("wrong", [5, None, {}, torch.zeros(2)])
+def test_what_is_no_model_is_refused(wrong):
+    with pytest.raises(ModelReferenceError, match="cannot be read from"):
+        lorascope.inspect(wrong)
 
 
 def test_a_missing_reference_is_one_error():

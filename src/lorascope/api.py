@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lorascope.core.errors import (
     LorascopeError,
     MissingDependencyError,
+    ModelReferenceError,
     RemoteCodeError,
     SpecificationError,
     UnknownModelTypeError,
@@ -65,6 +66,11 @@ def inspect(
         MissingDependencyError: torch or transformers is needed and not installed.
     """
     if not isinstance(model, (str, os.PathLike)):
+        if not hasattr(model, "named_modules"):
+            raise ModelReferenceError(
+                f"A model cannot be read from {type(model).__name__}.",
+                "Give a reference as a string or path, or an nn.Module.",
+            )
         from lorascope.build import inventory_of
         from lorascope.roles import assign
 
@@ -75,6 +81,8 @@ def inspect(
     store = Cache.default()
     key = cache_key(source, task_type, trust_remote_code)
     found = None if refresh else store.load(key)
+    if found is None and _missing_libraries():
+        found = store.load_of_any_version(key)
     if found is not None:
         found = replace(found, built_with=replace(found.built_with, method="cache"))
     else:
@@ -156,9 +164,13 @@ def _inventory(model: str | os.PathLike[str] | nn.Module | Inventory) -> Invento
     return model if isinstance(model, Inventory) else inspect(model)
 
 
+def _missing_libraries() -> list[str]:
+    return [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
+
+
 def _built(source: ModelSource, task_type: str | None, trust_remote_code: bool) -> Inventory:
     """Build on the meta device, or read the checkpoint's headers where that cannot be done."""
-    missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
+    missing = _missing_libraries()
     if missing:
         return _from_headers(
             source,

@@ -211,7 +211,7 @@ class TestWithoutHub:
         assert str(caught.value).isprintable()
 
     def test_a_directory_without_config(self, tmp_path: Path) -> None:
-        with pytest.raises(ModelReferenceError, match=r"has no config\.json and no adapter_config"):
+        with pytest.raises(ModelReferenceError, match=r"has no config\.json, no adapter_config"):
             resolve(str(tmp_path))
         (tmp_path / "model-Q4.gguf").write_bytes(b"GGUF")
         with pytest.raises(ModelReferenceError, match=r"named itself: .*model-Q4\.gguf"):

@@ -50,10 +50,30 @@ class Cache:
 
     def load(self, key: str) -> Inventory | None:
         """Return the inventory stored under `key`, or None if there is no sound one."""
+        return None if self.directory is None else self._read(self._path(self.directory, key))
+
+    def load_of_any_version(self, key: str) -> Inventory | None:
+        """Return what is stored for the same config, whichever library versions made it.
+
+        The entry written last is taken. It serves where the libraries are not installed.
+        """
         if self.directory is None:
             return None
+        content = key.partition("-")[0]
         try:
-            with self._path(self.directory, key).open("rb") as file:
+            paths = sorted(
+                self.directory.glob(f"{content}-*{_ENDING}"),
+                key=lambda path: path.stat().st_mtime,
+                reverse=True,
+            )
+        except OSError as error:
+            self._note("cannot be read", error)
+            return None
+        return next((found for path in paths if (found := self._read(path)) is not None), None)
+
+    def _read(self, path: Path) -> Inventory | None:
+        try:
+            with path.open("rb") as file:
                 content = file.read(LARGEST_ENTRY + 1)
         except FileNotFoundError:
             return None
@@ -61,6 +81,7 @@ class Cache:
             self._note("cannot be read", error)
             return None
         first, _, body = content.partition(b"\n")
+        key = path.name.removesuffix(_ENDING)
         if len(content) > LARGEST_ENTRY or first != _first_line(key, body):
             return None
         try:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -19,22 +17,27 @@ _OWN_PARTS = ("core", "matching", "source", "roles", "build")
 
 
 def cache_key(source: ModelSource, task_type: str | None, trust_remote_code: bool) -> str:
-    """Return the key of the inventory that `source` gives: 40 hexadecimal digits.
+    """Return the key of the inventory that `source` gives: two hexadecimal numbers and a dash.
 
-    It covers the config's content, the class asked, the repository's code where that may run, and
-    the versions of lorascope and its libraries. What a reference is called is no part of it: who
-    loads an entry says that anew. Nor is a checkpoint: what is read off one is not kept.
+    The first covers the config's content, the class asked, the repository's code where that may
+    run, and lorascope itself; the second the versions of the libraries. What a reference is called
+    is no part of it: who loads an entry says that anew. Nor is a checkpoint: what is read off one
+    is not kept.
     """
     facts = {
         "config": source.config,
         "model_type": source.model_type,
         "task_type": task_type,
         "code": _code(source) if trust_remote_code else None,
-        "versions": {name: installed_version(name) for name in _LIBRARIES},
         "lorascope": [__version__, _own_stamp()],
     }
+    versions = {name: installed_version(name) for name in _LIBRARIES}
+    return f"{_digest(facts)}-{_digest(versions)}"
+
+
+def _digest(facts: object) -> str:
     text = json.dumps(facts, sort_keys=True, default=repr)
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 def _code(source: ModelSource) -> list[object]:
@@ -44,27 +47,25 @@ def _code(source: ModelSource) -> list[object]:
 
 
 def _python_files(folder: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of the code in a folder."""
     try:
-        return [stamp for stamp in _stamps(folder, deep=False) if stamp[0].endswith(".py")]
+        found = [(path.name, path.stat()) for path in folder.glob("*.py")]
     except OSError:
         return []
+    return [(name, status.st_size, status.st_mtime_ns) for name, status in found]
 
 
 @cache
 def _own_stamp() -> str:
-    """Size and time of lorascope's own files: a changed checkout keeps its version."""
+    """Digest of lorascope's own files: a changed checkout keeps its version.
+
+    By content, not by time: the same release has other times in every environment.
+    """
+    digest = hashlib.blake2b(digest_size=8)
     package = Path(__file__).parent.parent
-    found = sorted(stamp for part in _OWN_PARTS for stamp in _stamps(package / part))
-    return hashlib.blake2b(repr(found).encode(), digest_size=8).hexdigest()
-
-
-def _stamps(folder: Path, *, deep: bool = True) -> Iterator[tuple[str, int, int]]:
-    """Yield name, size and time of the files in a folder, and in those below it if `deep`."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                if deep and entry.name != "__pycache__":
-                    yield from _stamps(Path(entry.path))
-            else:
-                status = entry.stat()
-                yield entry.name, status.st_size, status.st_mtime_ns
+    for part in _OWN_PARTS:
+        for path in sorted((package / part).rglob("*")):
+            if path.suffix in (".py", ".toml"):
+                digest.update(path.name.encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def parse_config(content: bytes, where: str) -> dict[str, Any]:
         ModelConfigError: It is not UTF-8, not JSON, or not an object.
     """
     try:
-        value = json.loads(content.decode("utf-8-sig"))
+        value = json.loads(content.decode("utf-8-sig"), object_hook=_special_float)
     except UnicodeDecodeError as error:
         raise ModelConfigError(
             f"{where} is not UTF-8 text (byte {error.start:,}); expected JSON."
@@ -74,6 +75,16 @@ def parse_config(content: bytes, where: str) -> dict[str, Any]:
             f"{where} holds {_JSON_WORDS.get(type(value), 'a number')}; expected a JSON object."
         )
     return value
+
+
+def _special_float(value: dict[str, Any]) -> Any:
+    """Read `{"__float__": "Infinity"}`, as transformers 5 writes what JSON has no number for."""
+    tag = value.get("__float__") if len(value) == 1 else None
+    return _SPECIAL_FLOATS.get(tag, value) if isinstance(tag, str) else value
+
+
+_SPECIAL_FLOATS = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
+"""Source: transformers 5.23.0, `_FLOAT_TAG_VALUES` in `configuration_utils.py`."""
 
 
 def _syntax_error(error: json.JSONDecodeError, where: str) -> LorascopeError:

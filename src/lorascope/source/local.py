@@ -11,15 +11,18 @@ from lorascope.core.errors import ModelConfigError, ModelReferenceError
 from lorascope.source.config_check import check_config
 from lorascope.source.config_file import load_config_file
 from lorascope.source.model_source import ModelSource
-from lorascope.source.safetensors_header import read_checkpoint, read_safetensors
+from lorascope.source.safetensors_header import INDEX_FILE, read_checkpoint, read_safetensors
 
 CONFIG_FILE = "config.json"
 ADAPTER_FILE = "adapter_config.json"
 
 
 def holds_model(directory: Path) -> bool:
-    """Whether the directory has a config, a model's or an adapter's."""
-    return (directory / CONFIG_FILE).is_file() or (directory / ADAPTER_FILE).is_file()
+    """Whether the directory has a config, a model's or an adapter's, or a safetensors file."""
+    named = (CONFIG_FILE, ADAPTER_FILE, INDEX_FILE)
+    return any((directory / name).is_file() for name in named) or any(
+        directory.glob("*.safetensors")
+    )
 
 
 def adapter_file(path: Path) -> Path | None:
@@ -68,17 +71,17 @@ def source_of_config(reference: str, config: Mapping[str, Any], where: str) -> M
 
 def _directory(reference: str, path: Path) -> ModelSource:
     config = path / CONFIG_FILE
-    if not config.is_file():
-        raise ModelReferenceError(
-            f"The directory {path} has no {CONFIG_FILE} and no {ADAPTER_FILE}.",
-            _other_files(path),
-        )
-    source = source_of_config(reference, load_config_file(config), str(config))
+    if config.is_file():
+        source = source_of_config(reference, load_config_file(config), str(config))
+    elif holds_model(path):
+        source = _without_config(reference)
+    else:
+        raise no_model_in(path)
     return replace(
         source,
         origin="directory",
         directory=path,
-        base_model=str(path),
+        base_model=str(path.absolute()),  # adapters are read from elsewhere too
         tensor_reader=lambda: read_checkpoint(path),
     )
 
@@ -102,13 +105,25 @@ def _safetensors(reference: str, path: Path) -> ModelSource:
     if config.is_file():
         source = source_of_config(reference, load_config_file(config), str(config))
     else:
-        note = f"There is no {CONFIG_FILE} beside the checkpoint: only its tensors are known."
-        source = ModelSource(reference, "directory", None, None, notes=(note,))
+        source = _without_config(reference)
     return replace(
         source,
         origin="directory",
         directory=path.parent,
         tensor_reader=lambda: read_safetensors(path),
+    )
+
+
+def _without_config(reference: str) -> ModelSource:
+    note = f"There is no {CONFIG_FILE} beside the checkpoint: only its tensors are known."
+    return ModelSource(reference, "directory", None, None, notes=(note,))
+
+
+def no_model_in(directory: Path) -> ModelReferenceError:
+    """Return the error that says what a directory lacks to be a model's."""
+    return ModelReferenceError(
+        f"The directory {directory} has no {CONFIG_FILE}, no {ADAPTER_FILE} and no safetensors.",
+        _other_files(directory),
     )
 
 

@@ -17,6 +17,7 @@ from lorascope.source.local import (
     adapter_file,
     holds_model,
     local_source,
+    no_model_in,
     source_of_config,
 )
 from lorascope.source.model_source import ModelSource
@@ -34,8 +35,8 @@ def resolve(reference: str, *, offline: bool = False, revision: str | None = Non
     Tried in this order; the first that applies is meant, and its errors are final:
 
     1. A path that exists. A single word (no slash, no file ending) counts only if it is a
-       directory with a `config.json` or `adapter_config.json`, so that a folder that happens to
-       be called `llama` does not hide the model type.
+       directory with a `config.json`, an `adapter_config.json` or a safetensors file, so that a
+       folder that happens to be called `llama` does not hide the model type.
     2. What can only be a path (`./x`, `~/x`, `a/b/c`, `x.json`, …): it does not exist.
     3. A built-in example by its name, in any case: `Llama-3.1-8B`. Its Hub id means the Hub.
     4. A transformers model type: `llama`, `qwen3_moe`, with its class's default sizes. Where
@@ -82,7 +83,7 @@ class _Resolver:
             )
         if is_word(reference):
             self._refuse_revision(reference, revision)
-            return _word(reference)
+            return _word(reference, path)
         name = hub_name(reference)
         if name is None:
             raise _unknown(reference)
@@ -197,13 +198,13 @@ def _is_model(path: Path) -> bool:
         return False
 
 
-def _word(reference: str) -> ModelSource:
+def _word(reference: str, path: Path) -> ModelSource:
     example = find_example(reference)
     if example is not None:
         return _example(example)
     types = known_model_types()
     if types and reference not in types:
-        raise _unknown(reference)
+        raise no_model_in(path) if path.is_dir() else _unknown(reference)
     return ModelSource(reference, "model_type", None, reference, is_default_config=True)
 
 
