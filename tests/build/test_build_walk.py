@@ -58,6 +58,17 @@ def test_classes_that_peft_does_not_take_are_marked():
     assert found.hazards == ("unsupported_class",)
 
 
+def test_every_subclass_of_gptqmodels_linear_is_one():
+    class BaseQuantLinear(nn.Module):
+        in_features, out_features = 3, 5
+
+    class MarlinQuantLinear(BaseQuantLinear):
+        pass
+
+    found = inventory_of(nn.ModuleDict({"layer": MarlinQuantLinear()})).by_path["layer"]
+    assert (found.kind, found.lora_params_per_rank) == (Kind.LINEAR, 8)
+
+
 def test_order_and_names_are_those_of_named_modules():
     model = tiny_llama()
     names = [name for name, _ in model.named_modules(remove_duplicate=False)]

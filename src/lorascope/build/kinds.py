@@ -17,22 +17,20 @@ if TYPE_CHECKING:
 
 QUANTIZED_LINEAR_CLASSES = frozenset(
     {
-        "AwqGEMMQuantLinear",
+        "BaseQuantLinear",
         "EetqLinear",
         "HQQLinear",
-        "MarlinQuantLinear",
         "PatchedLinear",
         "QuantLinear",
         "QuantizedLinear",
-        "TorchQuantLinear",
-        "TritonV2QuantLinear",
         "WQLinear_GEMM",
     }
 )
-"""Linear classes that are no `nn.Linear` but that PEFT dispatches on.
+"""Linear classes that are no `nn.Linear` but that PEFT dispatches on, with their subclasses.
 
 Source: peft 0.21.2, `tuners/lora/{aqlm,awq,eetq,gptq,hqq,inc}.py`. bitsandbytes' classes and
-torchao's tensors need no row: their layers are subclasses of `nn.Linear`.
+torchao's tensors need no row: their layers are subclasses of `nn.Linear`. GPT-QModel's classes, for
+GPTQ and AWQ, are all subclasses of its `BaseQuantLinear`.
 """
 
 _LINEAR_LIKE_DIMENSIONS = 2
@@ -81,7 +79,8 @@ def shape_of(module: nn.Module) -> ModuleShape:
 
 def _other_shape(module: nn.Module) -> ModuleShape:
     inputs, outputs = _stated_features(module)
-    if type(module).__name__ in QUANTIZED_LINEAR_CLASSES and inputs is not None:
+    classes = {cls.__name__ for cls in type(module).__mro__}
+    if inputs is not None and not QUANTIZED_LINEAR_CLASSES.isdisjoint(classes):
         return ModuleShape(Kind.LINEAR, inputs, outputs)
     weight = module._parameters.get("weight")  # noqa: SLF001 - no search in parent classes
     if weight is not None and weight.dim() == _LINEAR_LIKE_DIMENSIONS:

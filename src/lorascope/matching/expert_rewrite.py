@@ -76,41 +76,49 @@ def rewritten(
         if not resolved:
             return Rewrite(spec)
         targets = resolved
-    parameters_of: dict[str, str] = {}
-    fused_from: set[str] = set()
-    for entry in targets:
-        old_name = next((old for old in mapping if _names(entry, old)), None)
-        if old_name is None:
-            continue
-        parameters_of[entry] = mapping[old_name]
-        if mapping[old_name] == FUSED:
-            fused_from.add(old_name)
-    rank_pattern, alpha_pattern = dict(spec.rank_pattern), dict(spec.alpha_pattern)
-    if fused_from:
-        parts = [old for old, new in mapping.items() if new == FUSED]
-        _check_complete(fused_from, parts)
-        key = rf".*\.{re.escape(FUSED)}"
-        rank_pattern[key] = spec.r * len(parts)
-        alpha_pattern[key] = spec.lora_alpha * len(parts)
+    old_name_of = {
+        entry: old for entry in targets if (old := _old_name(entry, mapping)) is not None
+    }
+    parameters_of = {entry: mapping[old] for entry, old in old_name_of.items()}
+    spec = _with_fused_ranks(spec, mapping, frozenset(old_name_of.values()))
     parameters = dict.fromkeys([*(spec.target_parameters or ()), *parameters_of.values()])
     return Rewrite(
         spec=replace(
             spec,
             target_modules=tuple(entry for entry in targets if entry not in parameters_of),
             target_parameters=tuple(parameters),
-            rank_pattern=rank_pattern,
-            alpha_pattern=alpha_pattern,
         ),
         parameters_of=parameters_of,
         resolved=resolved,
     )
 
 
-def _names(entry: str, old_name: str) -> bool:
-    return entry == old_name or entry.endswith(f".{old_name}")
+def _old_name(entry: str, mapping: Mapping[str, str]) -> str | None:
+    return next((old for old in mapping if entry == old or entry.endswith(f".{old}")), None)
 
 
-def _check_complete(present: set[str], parts: list[str]) -> None:
+def _with_fused_ranks(
+    spec: LoraSpec, mapping: Mapping[str, str], old_names: frozenset[str]
+) -> LoraSpec:
+    """Give the fused parameter, if it is named, the ranks and alphas of its parts together.
+
+    Raises:
+        SpecificationError: Only a part of what is now fused is targeted.
+    """
+    parts = [old for old, new in mapping.items() if new == FUSED]
+    present = old_names & set(parts)
+    if not present:
+        return spec
+    _check_complete(present, parts)
+    key = rf".*\.{re.escape(FUSED)}"
+    return replace(
+        spec,
+        rank_pattern={**spec.rank_pattern, key: spec.r * len(parts)},
+        alpha_pattern={**spec.alpha_pattern, key: spec.lora_alpha * len(parts)},
+    )
+
+
+def _check_complete(present: frozenset[str], parts: list[str]) -> None:
     missing = [part for part in parts if part not in present]
     if missing:
         given, lacking = ", ".join(sorted(present)), ", ".join(sorted(missing))
