@@ -24,7 +24,7 @@ _HARMLESS = (
     "ignore:The following (rank|alpha)_pattern keys did not match:RuntimeWarning",
     # PEFT mends a model that mixes Conv1D and Linear by itself.
     "ignore:fan_in_fan_out is set to:UserWarning",
-    "ignore:Model with `tie_word_embeddings=True`:UserWarning",
+    "ignore:Model (has|with) `tie_word_embeddings=True`:UserWarning",
     # Advice on speed.
     "ignore:lora with eva initialization used with low_cpu_mem_usage=False:UserWarning",
 )

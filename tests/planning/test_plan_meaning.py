@@ -176,8 +176,28 @@ def test_dropout_is_0_where_parameters_are_adapted() -> None:
 
 @pytest.mark.parametrize("options", [{"dora": True}, {"init": "pissa"}], ids=str)
 def test_what_parameters_do_not_take_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(PlanError, match="only be adapted through target_parameters"):
+    with pytest.raises(PlanError, match="does not take it for .*target_parameters"):
         _plan(inventory("qwen3_moe"), preset="all-linear", **options)
+
+
+@pytest.mark.parametrize("options", [{"dora": True}, {"init": "olora"}], ids=str)
+@pytest.mark.parametrize("experts", [None, False])
+@pytest.mark.parametrize("name", ["deepseek_v3", "qwen3_next"])
+def test_linears_that_must_be_named_as_parameters_are_told_as_the_cause(
+    name: str, experts: bool | None, options: dict[str, Any]
+) -> None:
+    with pytest.raises(PlanError) as caught:
+        _plan(inventory(name), preset="all-linear", experts=experts, **options)
+    assert "have to name gate_proj, up_proj and down_proj" in caught.value.what
+    assert "also outside the routed experts" in caught.value.what
+    assert caught.value.hint == "Drop the option, or use --preset attention."
+    assert _plan(inventory(name), preset="attention", **options, rank=2).targets
+
+
+def test_stacked_experts_alone_can_be_left_out() -> None:
+    with pytest.raises(PlanError, match="leave the routed experts out, or use --preset attention"):
+        _plan(inventory("gpt_oss"), preset="all-linear", dora=True)
+    assert _plan(inventory("gpt_oss"), preset="all-linear", dora=True, experts=False).targets
 
 
 def test_dense_feed_forwards_beside_rewritten_experts_are_named_as_parameters() -> None:
@@ -203,6 +223,66 @@ def test_roles_replace_a_preset_with_own_ranks() -> None:
 def test_a_fused_projection_cannot_have_two_ranks() -> None:
     with pytest.raises(PlanError, match="q and v both mean .*qkv_proj.*with different ranks"):
         _plan(inventory("phi3"), roles=("q=8", "v=4"))
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "paths"),
+    [
+        ("t5", "head.lm", {"lm_head"}),
+        ("whisper", "head.lm", {"proj_out"}),
+        ("llama", "lm", {"lm_head"}),
+        ("t5", "embedding.token", {"encoder.embed_tokens", "decoder.embed_tokens"}),
+    ],
+)
+def test_a_head_outside_the_towers_is_found_by_its_role(
+    name: str, role: str, paths: set[str]
+) -> None:
+    assert {target.path for target in _plan(inventory(name), roles=(role,)).targets} == paths
+
+
+def test_a_role_of_another_tower_is_told_with_the_tower() -> None:
+    with pytest.raises(PlanError) as caught:
+        _plan(inventory("llava"), roles=("embedding.patch",))
+    assert caught.value.what.startswith("The text tower has no embedding.patch, which --roles asks")
+    assert caught.value.hint == "Adapt the vision tower with --tower vision."
+    with pytest.raises(PlanError) as caught:
+        _plan(inventory("t5"), roles=("q", "head.lm"), towers=("encoder",))
+    assert caught.value.what.startswith("The encoder tower has no head.lm, which --roles asks for")
+    assert caught.value.hint == "Adapt the text tower with --tower text."
+
+
+def test_a_role_that_lora_cannot_train_is_told_with_its_class() -> None:
+    with pytest.raises(PlanError) as caught:
+        _plan(inventory("qwen3_moe"), roles=("moe.router",))
+    assert (
+        "This model has no moe.router that LoRA can train (3 Qwen3MoeTopKRouter (gate): PEFT's LoRA"
+        " does not take this class), which --roles asks for" in caught.value.what
+    )
+    with pytest.raises(
+        PlanError, match=r"no ssm.dt that LoRA can train \(3 Linear \(dt_proj\): its"
+    ):
+        _plan(inventory("mamba"), roles=("ssm.dt",))
+
+
+def test_a_lacking_role_is_answered_with_those_that_the_model_has() -> None:
+    with pytest.raises(PlanError) as caught:
+        _plan(inventory("llama"), roles=("ssm",))
+    assert caught.value.hint == (
+        "Here --roles takes q, k, v, o, gate, up, down, embedding.token or head.lm."
+    )
+    with pytest.raises(PlanError, match="takes .*, gate, up, down, ssm, moe.experts, embedding"):
+        _plan(inventory("jamba"), roles=("linear_attention",))
+    with pytest.raises(PlanError, match="takes q, k, v, o, moe.experts, embedding.token or head"):
+        _plan(inventory("mixtral"), roles=("ssm",))
+
+
+def test_the_end_of_one_role_means_that_role() -> None:
+    plan = _plan(inventory("mixtral"), roles=("experts.down=4",))
+    assert {(target.role.value, target.rank) for target in plan.targets} == {
+        ("moe.experts.down", 4)
+    }
+    shared = _plan(inventory("qwen2_moe"), roles=("shared.up",))
+    assert {target.role.value for target in shared.targets} == {"moe.shared.up"}
 
 
 def test_a_role_named_in_full_is_meant_exactly() -> None:

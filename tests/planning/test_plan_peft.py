@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from peft import LoraConfig, get_peft_model
 from peft_judge import inject, planned_scales, saved_bytes, stated_bytes
 from tiny_models import NAMES, inventory, on_meta, with_weights
 
@@ -94,6 +95,11 @@ def test_a_tower_is_adapted_when_asked(tower: str) -> None:
     plan = make_plan(inventory("llava"), _request(preset="all-linear", towers=(tower,)))
     assert {target.tower.value for target in plan.targets} == {tower}
     _judge("llava", plan)
+
+
+@pytest.mark.parametrize("name", ["t5", "whisper", "llama"])
+def test_a_head_is_adapted_when_named(name: str) -> None:
+    _judge(name, make_plan(inventory(name), _request(roles=("q=2", "head.lm=4"))))
 
 
 ROLES = st.sampled_from(
@@ -182,8 +188,6 @@ def test_the_file_has_the_size_that_the_plan_states(
 
 
 def test_the_configuration_round_trips(tmp_path: Path) -> None:
-    from peft import LoraConfig
-
     plan = make_plan(inventory("deepseek_v3"), _request(preset="extended", experts=True))
     plan.to_peft().save_pretrained(str(tmp_path))
     loaded = LoraConfig.from_pretrained(str(tmp_path))
@@ -248,15 +252,47 @@ def _deltas(model: Any) -> dict[str, torch.Tensor]:
 )
 @pytest.mark.parametrize("name", ["llama", "gpt2"])
 def test_every_initialization_is_carried_out(name: str, init: bool | str) -> None:
-    for more in ({}, {"dora": True}, {"roles": ("q", "embedding.token")}):
-        if (name, init, more) == ("gpt2", "olora", {"dora": True}):
-            with pytest.raises(PlanError, match="PEFT fails on .*c_attn, which is a Conv1D"):
+    options: tuple[dict[str, Any], ...] = (
+        {},
+        {"dora": True},
+        {"roles": ("q", "embedding.token")},
+    )
+    for more in options:
+        if (name, init) == ("gpt2", "olora"):
+            with pytest.raises(PlanError, match="PEFT gets it wrong on .*c_attn, which is a Conv1"):
                 make_plan(inventory(name), _request(init=init, rank=4, **more))
             continue
         plan = make_plan(inventory(name), _request(init=init, rank=4, **more))
         injected = inject(with_weights(name), plan)
         assert injected.trainable == plan.trainable_params
         assert injected.scales == planned_scales(plan, inventory(name))
+
+
+@pytest.mark.parametrize("init", ["pissa", "pissa_niter_4", "orthogonal", "eva", "gaussian"])
+def test_an_initialization_leaves_the_answers_of_a_conv1d_model(init: str) -> None:
+    tokens = torch.arange(24).reshape(2, 12)
+    before = with_weights("gpt2").eval()(input_ids=tokens).logits
+    for preset in ("all-linear", "attention"):
+        plan = make_plan(inventory("gpt2"), _request(preset=preset, init=init, rank=4))
+        model = inject(with_weights("gpt2"), plan).model.eval()
+        after = model(input_ids=tokens).logits
+        torch.testing.assert_close(after, before, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("target", ["c_attn", "attn.c_proj"])
+def test_peft_gets_olora_wrong_on_a_conv1d(target: str) -> None:
+    """The reason why a plan refuses it. Once this fails, PEFT has mended it."""
+    config = LoraConfig(
+        r=4, target_modules=[target], fan_in_fan_out=True, init_lora_weights="olora"
+    )
+    tokens = torch.arange(24).reshape(2, 12)
+    before = with_weights("gpt2").eval()(input_ids=tokens).logits
+    model = get_peft_model(with_weights("gpt2"), config).eval()
+    if target == "c_attn":
+        with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+            model(input_ids=tokens)
+    else:
+        assert (model(input_ids=tokens).logits - before).abs().max() > 0.01
 
 
 @pytest.mark.parametrize(("init", "rank"), [("pissa", 17), ("olora", 33), ("orthogonal", 18)])

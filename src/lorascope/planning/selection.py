@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
 
 from lorascope.core.errors import PlanError
 from lorascope.core.inventory import Inventory, Module
-from lorascope.core.roles import EXPERTS, Kind, Role, Tower
+from lorascope.core.roles import EXPERTS, PERCEPTION, Kind, Tower
 from lorascope.planning.evidence import TASKS
+from lorascope.planning.lacking import asked_by, refuse_if_lacking
 from lorascope.planning.presets import PRESETS
 from lorascope.planning.request import PlanRequest
-from lorascope.planning.words import LINEAR, WORDS, RoleRank, listed, means
-
-NEVER = frozenset({"forward_never_called", "not_affine", "state_space_kernel", "unsupported_class"})
-"""Hazards for which a module is never chosen: PEFT refuses it, or it would learn nothing."""
+from lorascope.planning.trainable import is_hazardous
+from lorascope.planning.words import WORDS, RoleRank, means
 
 _LINEARS = frozenset({Kind.LINEAR, Kind.CONV1D, Kind.EXPERT_PARAMETER, Kind.MULTIHEAD_ATTENTION})
 _BY_ROLE_ONLY = frozenset({Kind.EMBEDDING, Kind.CONVOLUTION})
@@ -69,17 +68,17 @@ def select(inventory: Inventory, request: PlanRequest) -> Selection:
         PlanError: The model has none of what the preset needs, or a filter leaves nothing.
     """
     towers = _towers(inventory, request)
-    in_towers = [m for m in inventory.adaptable if m.tower in towers]
     wishes, unit = _wishes(request)
+    in_towers = _reached(inventory, request, towers, wishes)
     experts = _experts(request)
     meant = [
         (module, wish)
         for module in in_towers
         if (wish := _wish_for(module, wishes, experts)) is not None
     ]
-    usable = [(module, wish) for module, wish in meant if not _is_hazardous(module)]
+    usable = [(module, wish) for module, wish in meant if not is_hazardous(module)]
     missing = _missing_words(request, usable)
-    _refuse_if_lacking(in_towers, request, usable, missing)
+    refuse_if_lacking(inventory, request, towers, bool(usable), missing)
     layers = request.parsed_layers
     kept = [
         (m, w)
@@ -89,7 +88,7 @@ def select(inventory: Inventory, request: PlanRequest) -> Selection:
     if not kept:
         raise PlanError(
             f"--layers and --exclude leave none of the {len(usable)} modules that"
-            f" {_asked(request)} means.",
+            f" {asked_by(request)} means.",
             _layer_hint(usable),
         )
     divisor = _expert_divisor(inventory, request)
@@ -102,7 +101,7 @@ def select(inventory: Inventory, request: PlanRequest) -> Selection:
         main=RankRule(wishes[0].weight),
         towers=towers,
         experts=any(m.role in EXPERTS for m, _ in kept),
-        left_out=tuple(m for m, _ in meant if _is_hazardous(m)),
+        left_out=tuple(m for m, _ in meant if is_hazardous(m)),
         missing=missing,
     )
 
@@ -182,10 +181,6 @@ def _experts(request: PlanRequest) -> bool | None:
     return PRESETS[request.preset_name].experts
 
 
-def _is_hazardous(module: Module) -> bool:
-    return not NEVER.isdisjoint(module.hazards)
-
-
 def _towers(inventory: Inventory, request: PlanRequest) -> tuple[Tower, ...]:
     asked = request.parsed_towers
     present = {module.tower for module in inventory.adaptable}
@@ -198,49 +193,43 @@ def _towers(inventory: Inventory, request: PlanRequest) -> tuple[Tower, ...]:
     return asked or inventory.model.main_towers
 
 
+def _reached(
+    inventory: Inventory,
+    request: PlanRequest,
+    towers: Sequence[Tower],
+    wishes: Sequence[_Wish],
+) -> list[Module]:
+    """The modules of the towers, and heads and embeddings outside that only a role names.
+
+    An encoder-decoder's head and shared embedding lie outside both of its towers. They count where
+    no tower was asked for and the towers have none of that role.
+    """
+    inside = [m for m in inventory.adaptable if m.tower in towers]
+    if request.towers:
+        return inside
+    lacking = [
+        wish.word
+        for wish in wishes
+        if wish.is_exact and not any(means(wish.word, m) for m in inside)
+    ]
+    if not lacking:
+        return inside
+    inner = set(towers) | set(PERCEPTION)
+    return [
+        m
+        for m in inventory.adaptable
+        if m.tower in towers
+        or (
+            m.tower not in inner
+            and m.role.group in ("embedding", "head")
+            and any(means(word, m) for word in lacking)
+        )
+    ]
+
+
 def _missing_words(request: PlanRequest, usable: list[tuple[Module, _Wish]]) -> tuple[str, ...]:
     roles = {module.role: module for module, _ in usable}
     return tuple(w for w in request.words if not any(means(w, m) for m in roles.values()))
-
-
-def _refuse_if_lacking(
-    candidates: list[Module],
-    request: PlanRequest,
-    usable: list[tuple[Module, _Wish]],
-    missing: tuple[str, ...],
-) -> None:
-    needed = missing if request.roles else PRESETS[request.preset_name].needs
-    lacking = [word for word in missing if word in needed]
-    if not usable and not lacking:
-        lacking = list(missing)
-    if not lacking:
-        return
-    if any(m.role in EXPERTS and means(w, m) for m in candidates for w in lacking):
-        raise PlanError(
-            f"Outside its routed experts this model has no {listed(lacking, 'or')}, which"
-            f" {_asked(request)} asks for.",
-            "Include the experts with --experts.",
-        )
-    dead = sorted({m.name for m in candidates for w in lacking if means(w, m) and _is_hazardous(m)})
-    why = f" that LoRA can train ({', '.join(dead)} cannot be)" if dead else ""
-    raise PlanError(
-        f"This model has no {listed(lacking, 'or')}{why}, which {_asked(request)} asks for; it"
-        f" has: {', '.join(_roles_in_blocks(candidates)) or 'no linear layers in blocks'}.",
-        _nearest(request, candidates),
-    )
-
-
-def _nearest(request: PlanRequest, candidates: list[Module]) -> str:
-    if not any(means(LINEAR, m) and not _is_hazardous(m) for m in candidates):
-        return "Name what you want with --roles or --tower."
-    if request.preset_name == "all-linear":
-        return "Name what you want with --roles."
-    return "Try --preset all-linear."
-
-
-def _roles_in_blocks(modules: Sequence[Module]) -> Iterator[str]:
-    in_blocks = (module.role for module in modules if module.layer is not None)
-    return (role.value for role in dict.fromkeys(in_blocks) if role is not Role.UNKNOWN)
 
 
 def is_excluded(path: str, entries: Sequence[str]) -> bool:
@@ -290,7 +279,3 @@ def _layer_hint(usable: list[tuple[Module, _Wish]]) -> str | None:
         return None
     shown = ", ".join(map(str, layers[:8])) + (", …" if len(layers) > 8 else "")
     return f"They are in layers {shown}."
-
-
-def _asked(request: PlanRequest) -> str:
-    return "--roles" if request.roles else f"preset {request.preset_name}"

@@ -93,7 +93,7 @@ class RoleRank:
     """One entry of a role list."""
 
     entry: str
-    """As written, without the rank."""
+    """The word, the role, or the first parts of one, without the rank."""
     rank: int | None
     """Its own rank; None for the plan's."""
 
@@ -131,21 +131,42 @@ def is_block_linear(module: Module) -> bool:
 
 
 def parse_role(entry: str) -> RoleRank:
-    """Read `q`, `ffn.gate` or `q=8`.
+    """Read `q`, `ffn.gate`, `experts.down` or `q=8`.
 
     Raises:
-        PlanError: No such role, or a rank that is not a whole number above 0.
+        PlanError: No such role, more than one of that ending, or a rank that is not a whole number
+            above 0.
     """
     name, equals, rank = (part.strip() for part in entry.partition("="))
     if equals and not (rank.isascii() and rank.isdigit() and 0 < int(rank[:9]) == int(rank)):
         raise PlanError(f"--roles holds {entry!r}; expected a rank above 0 behind the =.")
-    roles = [role.value for role in Role if role is not Role.UNKNOWN]
-    if name not in WORDS and not any(r == name or r.startswith(f"{name}.") for r in roles):
-        raise PlanError(
-            f"--roles holds {name!r}; expected one of {', '.join(WORDS)}, or a role such as"
-            " attention.q, ffn.gate_up, moe.experts or linear_attention.",
-        )
-    return RoleRank(name, int(rank) if equals else None)
+    return RoleRank(_full_name(name), int(rank) if equals else None)
+
+
+def _full_name(name: str) -> str:
+    """The word or role that a name stands for: itself, or the one role that it is the end of."""
+    known = {
+        ".".join(parts[:count])
+        for role in Role
+        if role is not Role.UNKNOWN
+        for parts in (role.value.split("."),)
+        for count in range(1, len(parts) + 1)
+    }
+    if name in WORDS or name in known:
+        return name
+    ends = sorted(each for each in known if each.endswith(f".{name}"))
+    if len(ends) == 1:
+        return ends[0]
+    if ends:
+        raise PlanError(f"--roles holds {name!r}; expected one of {', '.join(ends)}.")
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, [*WORDS, *sorted(known)], n=3)
+    raise PlanError(
+        f"--roles holds {name!r}; expected one of {', '.join(WORDS)}, or a role such as"
+        " attention.q, ffn.gate_up, moe.experts or linear_attention.",
+        f"Nearest: {', '.join(near)}." if near else None,
+    )
 
 
 def listed(words: Sequence[str], last: str = "and") -> str:
