@@ -99,10 +99,36 @@ def test_text_shows_what_hits_nothing(llama: Inventory, capsys: Capture) -> None
 
 
 def test_nothing_hit_at_all_is_what_peft_refuses(llama: Inventory, capsys: Capture) -> None:
-    result = run(capsys, "match", "tiny", "--targets", "qkv")
+    result = run(capsys, "match", "tiny", "--targets", "qkv,vproj")
     assert result.code == 2
-    assert result.err.startswith("Error: ")
-    assert "qkv" in result.err
+    assert result.err == ""
+    *_, asked, refused = result.out.strip().split("\n\n")
+    assert "target_modules 'qkv' hits nothing" in asked
+    assert "Nearest real names: q_proj, k_proj, v_proj" in asked
+    assert "target_modules 'vproj' hits nothing" in asked
+    assert refused.startswith("PEFT would refuse this: Target modules ['qkv', 'vproj'] not found")
+
+
+def test_a_refusal_as_json_holds_the_entries(llama: Inventory, capsys: Capture) -> None:
+    result = run(capsys, "match", "tiny", "--json", "--targets", "qkv")
+    assert result.code == 2
+    value = json.loads(result.out)
+    Draft202012Validator(json.loads(schema_text("match"))).validate(value)
+    assert value["refused"].startswith("Target modules ['qkv'] not found")
+    assert result.err == f"PEFT would refuse this: {value['refused']}\n"
+    assert [entry["nearest"] for entry in value["entries"]] == [["q_proj", "k_proj", "v_proj"]]
+    assert value["targets"] == []
+
+
+def test_what_lorascope_cannot_judge_is_no_refusal_of_peft(
+    llama: Inventory, capsys: Capture, tmp_path: Path
+) -> None:
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps({"target_modules": ["q_proj"], "init_lora_weights": "corda"}))
+    result = run(capsys, "match", "tiny", "--config", str(path))
+    assert result.code == 2
+    assert result.out == ""
+    assert result.err.startswith("Error: init_lora_weights='corda'")
 
 
 def test_a_catastrophic_expression_neither_hangs_nor_shows_a_traceback(

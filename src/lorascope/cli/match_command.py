@@ -22,6 +22,8 @@ examples:
   lorascope match Qwen3-30B-A3B --config ./adapter          an adapter or its adapter_config.json
   lorascope match Llama-3.1-8B                              PEFT's default for the model type"""
 
+_REFUSED = 2
+
 
 def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the command line."""
@@ -70,24 +72,30 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def run(options: argparse.Namespace) -> int:
-    """Match a configuration and print what it hits."""
+    """Match a configuration and print what it hits.
+
+    Returns:
+        0, or 2 if PEFT refuses the configuration on this model, which the output then tells.
+    """
     from lorascope.api import installed_peft
     from lorascope.cli import output
     from lorascope.cli.load import load
-    from lorascope.matching import match
+    from lorascope.matching import explain
 
     spec = _spec(options)
     inventory = load(options)
-    found = match(inventory, spec, peft_version=installed_peft())
+    found = explain(inventory, spec, peft_version=installed_peft())
     if options.json:
         from lorascope.report.json_match import match_json
 
+        if found.refused is not None:
+            output.tell(f"PEFT would refuse this: {found.refused}")
         output.write_json(match_json(found, inventory.model))
     else:
         from lorascope.report.match_text import match_text
 
         output.show(match_text(found, inventory, output.text_width(options.width)))
-    return 0
+    return 0 if found.refused is None else _REFUSED
 
 
 def _spec(options: argparse.Namespace) -> LoraSpec:

@@ -68,6 +68,10 @@ class SpecificationError(LorascopeError):
     """A LoRA configuration that PEFT itself would refuse; the message says why."""
 
 
+class UnmodelledError(SpecificationError):
+    """A LoRA configuration that PEFT may well take, but on which lorascope cannot say anything."""
+
+
 class PlanError(LorascopeError):
     """No plan can be made as asked: this model has no such role, or nothing fits the budget."""
 

@@ -1,5 +1,6 @@
 """PEFT's selection of modules as pure functions over an inventory."""
 
+from lorascope.matching.explain import explain
 from lorascope.matching.match import match
 from lorascope.matching.peft_defaults import default_targets
 from lorascope.matching.result import (
@@ -24,5 +25,6 @@ __all__ = [
     "TrainedTokens",
     "Where",
     "default_targets",
+    "explain",
     "match",
 ]

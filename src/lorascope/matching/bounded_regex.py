@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from lorascope.core.errors import SpecificationError
+from lorascope.core.errors import SpecificationError, UnmodelledError
 from lorascope.matching.pattern_cost import backtracking_bound
 
 _IN_PROCESS_STEPS = 1e8
@@ -88,7 +88,8 @@ class BoundedRegex:
             group: Which group's text to return; None for no text.
 
         Raises:
-            SpecificationError: The pattern is no regular expression, or takes too long.
+            SpecificationError: The pattern is no regular expression.
+            UnmodelledError: It takes too long.
         """
         longest = max(map(len, names), default=0)
         steps = len(names) * backtracking_bound(pattern.regex, longest)
@@ -118,7 +119,7 @@ class BoundedRegex:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise SpecificationError(
+            raise UnmodelledError(
                 f"{pattern.where}: the pattern {pattern.entry!r} takes longer than "
                 f"{self._limit_s:g} s on the {len(names)} module names of this model.",
                 "It backtracks without end; write it without repeats inside of repeats.",
@@ -127,7 +128,7 @@ class BoundedRegex:
         try:
             answer = json.loads(done.stdout)
         except json.JSONDecodeError:
-            raise SpecificationError(
+            raise UnmodelledError(
                 f"{pattern.where}: the pattern {pattern.entry!r} could not be matched: the process "
                 f"that tried ended with status {done.returncode}.",
                 "It probably needs too much memory; write it shorter.",

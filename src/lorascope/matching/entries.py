@@ -8,41 +8,39 @@ from lorascope.core.errors import SpecificationError
 from lorascope.core.spec import LoraSpec
 from lorascope.matching.all_linear import SHORTHAND
 from lorascope.matching.bounded_regex import BoundedRegex
+from lorascope.matching.choosing import Choice
 from lorascope.matching.expert_rewrite import Rewrite
 from lorascope.matching.names import EntryList
+from lorascope.matching.nearest import with_nearest
 from lorascope.matching.patterns import names_of_key
 from lorascope.matching.result import EntryMatch, MatchedTarget, SavedModule, Where
 from lorascope.matching.selection import Selection
 
 
-def explain(
-    spec: LoraSpec,
+def explain_entries(
+    choice: Choice,
     effective: LoraSpec,
-    rewrite: Rewrite,
-    selection: Selection,
     targets: Sequence[MatchedTarget],
     saved: Sequence[SavedModule],
-    regex: BoundedRegex,
 ) -> tuple[EntryMatch, ...]:
     """Return an explanation for each entry that the user wrote, in the order of the fields.
 
     Args:
-        spec: As the user wrote it.
-        effective: As PEFT left it.
-        rewrite: What became of old expert names.
-        selection: What was selected, excluded and wanted.
+        choice: What was asked, selected, excluded and rewritten.
+        effective: The configuration as PEFT left it.
         targets: What is adapted.
         saved: What is saved whole.
-        regex: Matches the patterns.
     """
-    return (
-        *_targets(spec, rewrite, selection, targets),
+    spec, selection, regex = choice.spec, choice.selection, choice.regex
+    entries = (
+        *_targets(spec, choice.rewrite, selection, targets),
         *_exclusions(spec, selection),
         *_parameters(spec, targets),
         *_saved(spec, selection, saved),
         *_patterns(spec, effective, targets, regex),
         *_layers(spec, selection),
     )
+    return with_nearest(entries, choice.inventory, choice.modules)
 
 
 def _targets(

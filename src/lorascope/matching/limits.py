@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lorascope.core.errors import SpecificationError
+from lorascope.core.errors import SpecificationError, UnmodelledError
 from lorascope.core.inventory import ModelInfo, Module, Parameter
 from lorascope.core.roles import Kind
 from lorascope.core.spec import LoraSpec
@@ -24,12 +24,12 @@ def check_configuration(spec: LoraSpec, behaviour: Behaviour) -> None:
         SpecificationError: Always with the reason.
     """
     if spec.layer_replication:
-        raise SpecificationError(
+        raise UnmodelledError(
             "layer_replication builds new layers, which lorascope does not model.",
             "Leave it out to see what the rest of the configuration hits.",
         )
     if spec.unmodelled:
-        raise SpecificationError(
+        raise UnmodelledError(
             f"The configuration sets {', '.join(spec.unmodelled)}, which changes what PEFT builds "
             "in ways that lorascope does not model.",
             "Leave it out to see what the rest of the configuration hits.",
@@ -209,7 +209,7 @@ def _is_unmodelled_init(spec: LoraSpec) -> bool:
 
 
 def _refuse_init(spec: LoraSpec) -> None:
-    raise SpecificationError(
+    raise UnmodelledError(
         f"init_lora_weights={spec.init_lora_weights!r} needs data or trains only a part of the "
         "weights, which lorascope does not model."
     )
@@ -248,7 +248,7 @@ def check_something_matched(
             "Name at least one module or parameter of this model.",
         )
     wanted = spec.target_modules
-    shown = wanted if isinstance(wanted, str) else "{" + ", ".join(map(repr, wanted)) + "}"
+    shown = wanted if isinstance(wanted, str) else sorted(wanted)
     raise SpecificationError(
         f"Target modules {shown} not found in the base model{layers}.",
         "A string is one regular expression for the whole name; a list holds names or their ends.",
@@ -258,4 +258,5 @@ def check_something_matched(
 def _layers_note(spec: LoraSpec) -> str:
     if spec.layers_to_transform is None:
         return ""
-    return f" with layers_to_transform={spec.layers_to_transform}"
+    layers = spec.layers_to_transform
+    return f" with layers_to_transform={layers if isinstance(layers, int) else list(layers)}"

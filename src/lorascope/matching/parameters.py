@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from lorascope.core.errors import SpecificationError
+from lorascope.core.errors import SpecificationError, UnmodelledError
 from lorascope.core.inventory import Module, Parameter
 from lorascope.core.paths import joined
 from lorascope.core.roles import Kind
@@ -108,7 +108,7 @@ def _check_parametrized(path: str, entries: Collection[str]) -> None:
     """PEFT matches parametrized modules by full name only; what then happens is not modelled."""
     for entry in entries:
         if entry.rpartition(".")[0] == path:
-            raise SpecificationError(
+            raise UnmodelledError(
                 f"target_parameters: {entry!r} is a parameter with a parametrization (such as "
                 "weight normalization), which lorascope does not model."
             )

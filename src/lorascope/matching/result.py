@@ -98,6 +98,8 @@ class EntryMatch:
     """All of them, in model order."""
     reason: str
     """One sentence: why these, or why none."""
+    nearest: tuple[str, ...] = ()
+    """Where it names nothing: up to three real names that may be meant, or the ends of such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Match:
     effective: LoraSpec
     """As PEFT leaves it: defaults filled in, all-linear spelled out, experts rewritten."""
     targets: tuple[MatchedTarget, ...]
-    """In the order in which PEFT adapts them."""
+    """In the order in which PEFT adapts them; empty if PEFT refuses."""
     saved: tuple[SavedModule, ...]
     trained_tokens: tuple[TrainedTokens, ...]
     entries: tuple[EntryMatch, ...]
@@ -124,6 +126,9 @@ class Match:
     """What PEFT would warn of, one sentence each."""
     peft_version: str = ""
     """Whose behaviour this is."""
+    refused: str | None = None
+    """Why PEFT refuses the configuration on this model; None if it does not. Only `explain` fills
+    this in. Entries then say what they name, and nothing is adapted, saved or counted."""
 
     def entries_of(self, where: Where) -> Iterator[EntryMatch]:
         """The entries of one field."""

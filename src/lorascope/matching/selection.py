@@ -30,6 +30,11 @@ class Selection:
     layer_of: Mapping[str, int]
     """Layer index that PEFT reads off each wanted name; empty if it does not look."""
 
+    @property
+    def taken_out(self) -> tuple[str, ...]:
+        """Names that the targets name and that are excluded or saved whole."""
+        return tuple(name for name in self.wanted if name in self.excluded)
+
 
 def select(
     names: Sequence[str], spec: LoraSpec, regex: BoundedRegex, behaviour: Behaviour

@@ -38,6 +38,7 @@ def match_json(match: Match, model: ModelInfo) -> dict[str, Any]:
         "bias_params": match.bias_params,
         "effective": spec_json(match.effective),
         "warnings": list(match.warnings),
+        "refused": match.refused,
     }
 
 
@@ -57,6 +58,7 @@ def _entry(entry: EntryMatch) -> dict[str, Any]:
         "matched": entry.matched,
         "examples": list(entry.paths[:MOST_EXAMPLES]),
         "reason": entry.reason,
+        "nearest": list(entry.nearest),
     }
 
 

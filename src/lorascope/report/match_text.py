@@ -22,8 +22,7 @@ _NOTHING_ASKED = "No targets; PEFT takes its default for the model type."
 
 
 def match_text(match: Match, inventory: Inventory, width: int) -> list[Line]:
-    """Lay out what a configuration hits: entry by entry, then what is adapted in all."""
-    targets = [(target.path, _traits(target, inventory)) for target in match.targets]
+    """Lay out what a configuration hits: entry by entry, then what is adapted or refused."""
     lines = [
         *model_header(inventory.model, width),
         line(""),
@@ -33,6 +32,10 @@ def match_text(match: Match, inventory: Inventory, width: int) -> list[Line]:
         lines += bullet(_NOTHING_ASKED, width)
     for entry in match.entries:
         lines += _entry_text(entry, width)
+    if match.refused is not None:
+        refusal = f"PEFT would refuse this: {match.refused}"
+        return [*lines, line(""), *paragraph(refusal, width, style="bold red")]
+    targets = [(target.path, _traits(target, inventory)) for target in match.targets]
     lines += [
         line(""),
         heading(f"Adapted, as PEFT {match.peft_version} does it"),
@@ -60,6 +63,8 @@ def _entry_text(entry: EntryMatch, width: int) -> list[Line]:
     patterns = [pattern.text for pattern in fold(entry.paths)]
     lines = paragraph(title, width, indent=2, hanging=6, style=style)
     lines += paragraph(entry.reason, width, indent=4, style="dim")
+    if entry.nearest:
+        lines += paragraph(f"Nearest real names: {', '.join(entry.nearest)}", width, indent=4)
     for pattern in patterns[:_MOST_PATTERNS]:
         lines.append(line(pattern, indent=6))
     if len(patterns) > _MOST_PATTERNS:
