@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from lorascope.core.errors import PlanError
 from lorascope.core.roles import Tower
-from lorascope.planning import PlanRequest
+from lorascope.planning import PlanRequest, request_from
 
 
 @pytest.mark.parametrize(
@@ -28,7 +31,12 @@ from lorascope.planning import PlanRequest
         ({"bias": "some"}, "--bias is 'some'; expected one of none, all, lora_only"),
         ({"init": "loftq"}, "--init is 'loftq'; expected true, false, gaussian"),
         ({"init": "pissa_niter_x"}, "--init is 'pissa_niter_x'; expected"),
-        ({"roles": "q"}, "--roles is 'q'; expected a list of names"),
+        ({"roles": 3}, "--roles is 3; expected a list of names"),
+        ({"roles": "q,,v"}, "--roles holds ''; expected names"),
+        ({"roles": "q=8;v=8"}, "--roles holds 'q=8;v=8'; expected a rank above 0"),
+        ({"roles": {"q": 0}}, "--roles holds 'q=0'; expected a rank above 0"),
+        ({"roles": {"q": 1.5}}, "--roles holds 'q=1.5'; expected a rank above 0"),
+        ({"roles": {3: None}}, "--roles holds 3; expected names"),
         ({"roles": ("",)}, "--roles holds ''; expected names"),
         ({"roles": ("query",)}, "--roles holds 'query'; expected one of q, k, v, o"),
         ({"roles": ("router",)}, "'router'; expected one of moe.router, moe.shared.router"),
@@ -80,3 +88,41 @@ def test_towers_are_taken_as_words_or_values() -> None:
 @pytest.mark.parametrize("init", [True, False, "gaussian", "olora", "pissa", "pissa_niter_4"])
 def test_initializations_that_need_nothing_else_are_taken(init: bool | str) -> None:
     assert PlanRequest(init=init).init == init
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        ("q=16", "down"),
+        ["q=16", "down"],
+        "q=16,down",
+        " q = 16 , down",
+        {"q": 16, "down": None},
+    ],
+)
+def test_roles_are_taken_as_a_list_a_text_or_a_mapping(roles: Any) -> None:
+    request = request_from(roles=roles)
+    assert [(role.entry, role.rank) for role in request.parsed_roles] == [("q", 16), ("down", None)]
+    assert request.preset_name == "roles"
+
+
+@pytest.mark.parametrize("roles", [(), [], "", {}])
+def test_no_roles_are_no_roles(roles: Any) -> None:
+    assert request_from(roles=roles) == PlanRequest(roles=roles)
+    assert request_from(roles=roles).preset_name == "qv"
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("tower", "towers"), ("lora_alpha", "alpha"), ("lora_dropout", "dropout"), ("r", "rank")],
+)
+def test_an_unknown_option_is_told_with_the_nearest(name: str, nearest: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        request_from(rank=8, **{name: 1})
+    assert f"A plan has no option {name}; expected one of preset, task, rank" in caught.value.what
+    assert caught.value.hint == f"Nearest: {nearest}."
+
+
+def test_every_option_is_documented() -> None:
+    documented = set(re.findall(r"^ {8}(\w+): ", inspect.getdoc(request_from) or "", re.M))
+    assert documented == {field.name for field in fields(PlanRequest)}

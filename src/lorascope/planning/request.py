@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -46,8 +46,10 @@ class PlanRequest:
     dora: bool = False
     init: bool | str = True
     """`init_lora_weights`."""
-    roles: Sequence[str] = ()
-    """Roles instead of a preset: `q`, `ffn.gate`, `moe.experts`, each with an own rank as `q=8`."""
+    roles: Sequence[str] | Mapping[str, int | None] | str = ()
+    """Roles instead of a preset: `q`, `ffn.gate`, `moe.experts`, each with an own rank as `q=8`.
+
+    A list, one text with commas, or a mapping from role to rank (None: the plan's rank)."""
     layers: str | Sequence[int] | None = None
     """Layer indices, or text such as `0-15,20`; None: all."""
     exclude: Sequence[str] = ()
@@ -77,7 +79,7 @@ class PlanRequest:
                 "loftq, corda and lora_ga need settings and data of their own: set them in your"
                 " training script on the LoraConfig of this plan.",
             )
-        _names("--roles", self.roles)
+        _names("--roles", self._role_entries)
         _names("--exclude", self.exclude)
         _check_version(self.peft_version)
         self._check_combinations()
@@ -123,7 +125,18 @@ class PlanRequest:
     @property
     def parsed_roles(self) -> tuple[RoleRank, ...]:
         """The role list, read."""
-        return tuple(parse_role(entry) for entry in self.roles)
+        return tuple(parse_role(entry) for entry in self._role_entries)
+
+    @property
+    def _role_entries(self) -> Sequence[str]:
+        """The role list as `q=8` or `q`, whichever way it was given."""
+        if isinstance(self.roles, Mapping):
+            return tuple(
+                role if rank is None else f"{role}={rank}" for role, rank in self.roles.items()
+            )
+        if isinstance(self.roles, str):
+            return self.roles.split(",") if self.roles else ()
+        return self.roles
 
     @property
     def parsed_layers(self) -> frozenset[int] | None:
