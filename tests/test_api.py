@@ -70,6 +70,14 @@ def test_one_entry_serves_every_name_of_the_same_config(directory, tmp_path):
     assert (found.built_with.method, found.model.reference) == ("cache", str(twin))
 
 
+def test_a_cache_that_cannot_be_used_is_said_and_no_error(directory, tmp_path):
+    (tmp_path / "cache").write_text("a file")
+    inventory = lorascope.inspect(directory)
+    assert inventory.built_with.method == "meta"
+    assert "cache" in inventory.model.notes[0]
+    assert "cannot be" in inventory.model.notes[0]
+
+
 def test_refresh_and_no_cache_build_anew(directory, tmp_path):
     assert lorascope.inspect(directory, cache=False).built_with.method == "meta"
     assert not (tmp_path / "cache").exists()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lorascope.core.errors import (
+    INSTALL_TORCH,
     LorascopeError,
     MissingDependencyError,
     ModelReferenceError,
@@ -24,6 +25,7 @@ from lorascope.core.inventory import Inventory
 from lorascope.core.spec import LoraSpec
 from lorascope.source.cache import Cache, cache_key
 from lorascope.source.config_file import load_config_file
+from lorascope.source.local import ADAPTER_FILE
 from lorascope.source.resolver import resolve
 
 if TYPE_CHECKING:
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from lorascope.core.plan import Plan
     from lorascope.matching.result import Match
     from lorascope.source.model_source import ModelSource
-
-TORCH_HINT = "Install them with: pip install 'lorascope[torch]'"
 
 
 def inspect(
@@ -90,7 +90,8 @@ def inspect(
         # A repository's code and headers may change under the same config.
         if found.built_with.method == "meta" and not found.model.is_remote_code:
             store.store(key, found)
-    return _labelled(found, source)
+    found = _labelled(found, source)
+    return found if store.problem is None else _with_note(found, store.problem)
 
 
 def plan(
@@ -150,7 +151,7 @@ def read_spec(config: Mapping[str, Any] | str | os.PathLike[str] | LoraSpec | An
         return LoraSpec.from_dict(config)
     if isinstance(config, (str, os.PathLike)):
         path = Path(config)
-        path = path / "adapter_config.json" if path.is_dir() else path
+        path = path / ADAPTER_FILE if path.is_dir() else path
         return LoraSpec.from_dict(load_config_file(path), where=str(path))
     if hasattr(config, "to_dict"):
         return LoraSpec.from_dict(config.to_dict(), where=type(config).__name__)
@@ -176,7 +177,7 @@ def _built(source: ModelSource, task_type: str | None, trust_remote_code: bool) 
             source,
             MissingDependencyError(
                 f"Building {source.reference} needs {' and '.join(missing)}, not installed here.",
-                TORCH_HINT,
+                INSTALL_TORCH,
             ),
         )
     from lorascope.build import build
@@ -196,9 +197,14 @@ def _from_headers(source: ModelSource, reason: LorascopeError) -> Inventory:
     from lorascope.source.checkpoint import inventory_from_tensors
 
     found = assign(inventory_from_tensors(source))
-    notes = (f"Read from the checkpoint's headers: {reason.what}", *found.model.notes)
     remote = isinstance(reason, RemoteCodeError)
-    return replace(found, model=replace(found.model, notes=notes, is_remote_code=remote))
+    found = replace(found, model=replace(found.model, is_remote_code=remote))
+    return _with_note(found, f"Read from the checkpoint's headers: {reason.what}")
+
+
+def _with_note(inventory: Inventory, note: str) -> Inventory:
+    info = replace(inventory.model, notes=(note, *inventory.model.notes))
+    return replace(inventory, model=info)
 
 
 def _labelled(inventory: Inventory, source: ModelSource) -> Inventory:

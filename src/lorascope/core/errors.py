@@ -60,6 +60,10 @@ class RemoteCodeError(ModelBuildError):
     """The model's class is code of its repository, which runs only with `--trust-remote-code`."""
 
 
+INSTALL_TORCH = "Install it with: pip install 'lorascope[torch]'"
+"""Hint for whatever needs torch, transformers or PEFT."""
+
+
 class MissingDependencyError(LorascopeError):
     """A package that this request needs is not installed; the hint says which command adds it."""
 

@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from lorascope.core.errors import MissingDependencyError
+from lorascope.core.errors import INSTALL_TORCH, MissingDependencyError
 from lorascope.core.inventory import ModelInfo
 from lorascope.core.roles import Role, Tower
 
@@ -86,7 +86,7 @@ class Plan:
         except ImportError as error:
             raise MissingDependencyError(
                 "plan.to_peft() needs PEFT, which is not installed.",
-                "Install it with: pip install 'lorascope[torch]'",
+                INSTALL_TORCH,
             ) from error
         # PEFT keeps and extends the lists it is given; the plan's own stay as they are.
         return LoraConfig.from_peft_type(**deepcopy(dict(self.adapter_config)))
