@@ -27,6 +27,7 @@ def evidence_rows() -> Iterator[str]:
         ("hybrids", evidence.HYBRID_ADVICE),
         ("vision-language", evidence.VISION_ADVICE),
         ("encoder-decoder", evidence.RACE_ADVICE),
+        ("`target_parameters`", evidence.SERVING_ADVICE),
     ):
         by_advice.setdefault(advice, []).append(label)
     yield "| about | what is known | ground | source |"

@@ -13,7 +13,8 @@ from lorascope.core.errors import PlanError
 from lorascope.core.inventory import Inventory
 from lorascope.core.plan import Plan
 from lorascope.planning import PRESETS, TASKS, PlanRequest, compare, make_plan
-from lorascope.planning.compare import IMPOSSIBLE, PEFT_DEFAULT
+from lorascope.planning.compare import IMPOSSIBLE, PEFT_DEFAULT, SAME
+from lorascope.planning.evidence import EXPERTS_ADVICE
 
 
 def _plan(known: Inventory, **options: Any) -> Plan:
@@ -423,6 +424,67 @@ def test_a_task_divides_the_experts_rank() -> None:
     }
     assert {t.rank for t in _plan(known, task="rl").targets} == {8}
     assert {t.rank for t in _plan(known, preset="all-linear").targets} == {8}
+
+
+_DIVIDED = "Routed experts get the rank divided by the 2 experts active for a token"
+_FULL = "Routed experts get the full rank; 2 of them are active for a token."
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"task": "math"}, _DIVIDED),
+        ({"task": "math", "preset": "ffn", "experts": True}, _DIVIDED),
+        ({"preset": "all-linear"}, f"{_FULL} A --task, except rl, divides"),
+        ({"preset": "ffn", "experts": True}, f"{_FULL} A --task, except rl, divides"),
+        ({"task": "rl"}, f"{_FULL} That is on purpose: for rl the ranks stay uniform."),
+        ({"roles": ("moe.experts",), "task": "math"}, f"{_FULL} --roles gives them one of their"),
+        ({"roles": ("moe.experts=1",)}, None),
+        ({"preset": "qv"}, None),
+    ],
+    ids=str,
+)
+def test_the_evidence_on_experts_is_a_reason_only_where_it_was_followed(
+    options: dict[str, Any], told: str | None
+) -> None:
+    plan = _plan(mixture(), **options)
+    lines = [each.text for each in plan.advice if "active for a token" in each.text]
+    as_reason = [line for line in lines if line == EXPERTS_ADVICE.text]
+    facts = [line for line in lines if line != EXPERTS_ADVICE.text]
+    assert bool(as_reason) is (told == _DIVIDED)
+    assert [line.startswith(told or "") for line in facts] == [True] * (told is not None)
+
+
+def test_what_target_parameters_cost_is_told() -> None:
+    for name, preset in (("deepseek_v3", "ffn"), ("gpt_oss", "all-linear")):
+        said = _said(_plan(inventory(name), preset=preset))
+        assert "In every forward PEFT rebuilds the whole of each weight" in said
+        assert "vLLM and SGLang have dropped the tensors of expert parameters" in said
+    assert "rebuilds" not in _said(_plan(inventory("deepseek_v3")))
+
+
+def test_compare_says_which_rows_are_the_same() -> None:
+    rows = {plan.preset: plan for plan in compare(inventory("mixtral"), PlanRequest())}
+    (finding,) = rows["extended"].findings
+    assert (finding.code, finding.severity, finding.entry) == (SAME, "info", "extended")
+    assert finding.message == (
+        "On this model it adapts the same as qv, at the same ranks. gate, up and down are routed"
+        " experts here."
+    )
+    assert finding.hint == "Include the routed experts with --experts."
+    assert not rows["qv"].findings
+    included = compare(inventory("mixtral"), PlanRequest(experts=True))
+    assert not any(finding.code == SAME for plan in included for finding in plan.findings)
+    assert not any(plan.findings for plan in compare(inventory("llama")))
+
+
+def test_compare_says_in_a_sentence_that_peft_has_no_default() -> None:
+    row = compare(llama(model_type="novel"))[-1]
+    (finding,) = row.findings
+    assert finding.message == (
+        "PEFT has no default for model type novel. Without target_modules it raises."
+    )
+    assert finding.hint == ""
 
 
 def test_compare_has_a_row_for_every_preset_and_for_peft() -> None:

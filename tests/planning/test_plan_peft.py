@@ -12,8 +12,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
+from peft.tuners.lora.layer import ParamWrapper
 from peft_judge import inject, planned_scales, saved_bytes, stated_bytes
 from tiny_models import NAMES, inventory, on_meta, with_weights
+from torch.nn.utils.parametrize import ParametrizationList
 
 from lorascope.core.errors import PlanError
 from lorascope.core.plan import Plan
@@ -223,10 +225,35 @@ def test_what_is_named_as_a_parameter_trains_as_a_linear_would(name: str) -> Non
     torch.testing.assert_close(merged(input_ids=tokens).logits, logits.logits, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["deepseek_v3", "gpt_oss"])
+def test_peft_rebuilds_what_target_parameters_name_in_every_forward(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `docs/presets.md` says of the cost: the whole weight, twice, one of them kept."""
+    plan = make_plan(inventory(name), _request(preset="all-linear", rank=2))
+    model = inject(with_weights(name), plan).model
+    wrappers = [m for m in model.modules() if isinstance(m, ParamWrapper)]
+    made: list[torch.Tensor] = []
+    forward = ParametrizationList.forward
+
+    def counted(self: ParametrizationList) -> torch.Tensor:
+        made.append(forward(self))
+        return made[-1]
+
+    monkeypatch.setattr(ParametrizationList, "forward", counted)
+    kept: list[torch.Tensor] = []
+    hooks = torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor
+    )
+    with hooks:
+        model(input_ids=torch.arange(24).reshape(2, 12))
+    assert len(made) == 2 * len(wrappers)
+    storages = {tensor.untyped_storage().data_ptr() for tensor in kept}
+    assert sum(t.untyped_storage().data_ptr() in storages for t in made) >= len(wrappers)
+
+
 def _deltas(model: Any) -> dict[str, torch.Tensor]:
     """B·A·alpha/r of everything adapted, worked out here from the plain matrices."""
-    from peft.tuners.lora.layer import ParamWrapper
-
     found = {}
     for path, module in model.base_model.model.named_modules():
         if not hasattr(module, "lora_A"):

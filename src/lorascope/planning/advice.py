@@ -14,6 +14,7 @@ from lorascope.planning.evidence import (
     HYBRID_ADVICE,
     PRESET_ADVICE,
     RACE_ADVICE,
+    SERVING_ADVICE,
     STATE_SPACE_ADVICE,
     TASKS,
     VISION_ADVICE,
@@ -67,7 +68,7 @@ def _grounds(inventory: Inventory, request: PlanRequest, selection: Selection) -
         yield from PRESET_ADVICE.get(selection.name, ())
     present = {module.role.group for module in inventory.adaptable}
     chosen = {each.module.role.group for each in selection.chosen}
-    if selection.experts:
+    if any(each.rule.divisor > 1 for each in selection.chosen):
         yield EXPERTS_ADVICE
     if "ssm" in chosen:
         yield STATE_SPACE_ADVICE
@@ -163,20 +164,29 @@ def _experts(inventory: Inventory, request: PlanRequest, selection: Selection) -
         yield Advice(
             f"Routed experts: {short(frozen)} of {short(total)} parameters stay frozen.{hint}"
         )
-    if not selection.experts:
+    yield from _experts_rank(request, selection, inventory.model.experts_per_token or 1)
+
+
+def _experts_rank(request: PlanRequest, selection: Selection, active: int) -> Iterator[Advice]:
+    """Whether the rank of routed experts is divided by those active for a token, and why not."""
+    adapted = [each for each in selection.chosen if each.module.role in EXPERTS]
+    if not adapted or active < 2:
         return
-    active = inventory.model.experts_per_token
-    rules = {each.rule for each in selection.chosen if each.module.role in EXPERTS}
-    if any(rule.divisor > 1 for rule in rules):
+    task = TASKS.get(request.task or "")
+    full = f"Routed experts get the full rank; {active} of them are active for a token."
+    if any(each.rule.divisor > 1 for each in adapted):
         yield Advice(
             f"Routed experts get the rank divided by the {active} experts active for a token, at"
             " least 1, with the same alpha/r."
         )
-    elif active and active > 1:
-        yield Advice(
-            f"Routed experts get the full rank; {active} of them are active for a token. --task"
-            " divides their rank by that, as the evidence has it, and --roles gives them any rank."
-        )
+    elif request.roles:
+        unranked = [role.entry for role in request.parsed_roles if role.rank is None]
+        if any(means(word, each.module) for word in unranked for each in adapted):
+            yield Advice(f"{full} --roles gives them one of their own: moe.experts=2, for example.")
+    elif task is not None and not task.divide_experts:
+        yield Advice(f"{full} That is on purpose: for {request.task} the ranks stay uniform.")
+    else:
+        yield Advice(f"{full} A --task, except rl, divides their rank by that.")
 
 
 def _left_out(inventory: Inventory, selection: Selection) -> Iterator[Advice]:
@@ -238,6 +248,12 @@ def _by_parameter(
             " PEFT rewrites these names in target_modules to the routed experts. The LoRA is the"
             " same."
         )
+    if config["target_parameters"] is not None:
+        yield Advice(
+            "In every forward PEFT rebuilds the whole of each weight in target_parameters, which"
+            " takes time, and memory for a copy of it until the backward."
+        )
+        yield SERVING_ADVICE
 
 
 def _mixed_ranks(request: PlanRequest) -> Iterator[Advice]:

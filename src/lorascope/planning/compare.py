@@ -7,7 +7,7 @@ from dataclasses import replace
 from lorascope.core.errors import LorascopeError
 from lorascope.core.inventory import Inventory
 from lorascope.core.plan import Advice, Finding, Plan
-from lorascope.core.roles import PERCEPTION
+from lorascope.core.roles import EXPERTS, PERCEPTION
 from lorascope.core.spec import LoraSpec
 from lorascope.matching import Match, match
 from lorascope.matching.peft_defaults import default_targets
@@ -15,21 +15,29 @@ from lorascope.planning.make_plan import make_plan
 from lorascope.planning.matched import plan_of_match
 from lorascope.planning.presets import PRESETS
 from lorascope.planning.request import PlanRequest
+from lorascope.planning.words import listed, means
 
 PEFT_DEFAULT = "peft-default"
 """Name of the row that shows what PEFT does without `target_modules`."""
 IMPOSSIBLE = "impossible"
 """Code of the finding of a row that has no plan on this model."""
+SAME = "same"
+"""Code of the finding of a row that is the same plan as one above it."""
 
 
 def compare(inventory: Inventory, request: PlanRequest | None = None) -> tuple[Plan, ...]:
     """Return one plan for each preset, then one for PEFT's default.
 
     The request's own preset, task and roles are left aside; its other options hold for all. A
-    preset that this model cannot have is a plan without targets whose one finding says why.
+    preset that this model cannot have is a plan without targets whose one finding says why. A
+    preset that comes to the same as one before it has a finding that says so.
     """
     request = replace(request or PlanRequest(), preset=None, task=None, roles=())
-    rows = [_preset_row(inventory, replace(request, preset=name)) for name in PRESETS]
+    rows: list[Plan] = []
+    for name in PRESETS:
+        row = _preset_row(inventory, replace(request, preset=name))
+        same = next((r for r in rows if row.targets and r.targets == row.targets), None)
+        rows.append(row if same is None else _marked_same(inventory, request, row, same))
     return (*rows, peft_default(inventory, request))
 
 
@@ -41,7 +49,7 @@ def peft_default(inventory: Inventory, request: PlanRequest) -> Plan:
         return _impossible(
             inventory,
             PEFT_DEFAULT,
-            f"PEFT has no default targets for model type {model_type}; it asks for target_modules.",
+            f"PEFT has no default for model type {model_type}. Without target_modules it raises.",
         )
     rank = request.rank or 8
     config = {
@@ -59,7 +67,7 @@ def peft_default(inventory: Inventory, request: PlanRequest) -> Plan:
         found = match(inventory, LoraSpec.from_dict(config), peft_version=request.peft_version)
     except LorascopeError as error:
         return _impossible(
-            inventory, PEFT_DEFAULT, f"PEFT's own default is refused by PEFT: {error.what}"
+            inventory, PEFT_DEFAULT, f"PEFT refuses its own default here: {error.what}", error.hint
         )
     return plan_of_match(inventory, PEFT_DEFAULT, config, found, _reaches(inventory, found))
 
@@ -71,8 +79,25 @@ def _preset_row(inventory: Inventory, request: PlanRequest) -> Plan:
         return _impossible(inventory, request.preset_name, error.what, error.hint)
 
 
+def _marked_same(inventory: Inventory, request: PlanRequest, row: Plan, same: Plan) -> Plan:
+    """Say of a row that it is the same plan as another, and which of its roles are experts."""
+    words = PRESETS[row.preset].words
+    adapted = {target.path for target in row.targets}
+    left = [m for m in inventory.adaptable if m.role in EXPERTS and m.path not in adapted]
+    routed = [word for word in words if any(means(word, m) for m in left)]
+    why = f" {listed(routed)} are routed experts here." if routed and not request.experts else ""
+    finding = Finding(
+        SAME,
+        "info",
+        row.preset,
+        f"On this model it adapts the same as {same.preset}, at the same ranks.{why}",
+        "Include the routed experts with --experts." if why else "",
+    )
+    return replace(row, findings=(*row.findings, finding))
+
+
 def _impossible(inventory: Inventory, name: str, message: str, hint: str | None = None) -> Plan:
-    finding = Finding(IMPOSSIBLE, "info", name, message, hint or "Choose another row.")
+    finding = Finding(IMPOSSIBLE, "info", name, message, hint or "")
     return Plan(inventory.model, name, {}, (), (), 0, 0, 0, findings=(finding,))
 
 

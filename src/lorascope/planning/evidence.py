@@ -182,3 +182,9 @@ VISION_ADVICE = Advice(
 RACE_ADVICE = Advice(
     "Encoder-decoder model: nothing controlled was found on placement. Race presets.", "none"
 )
+SERVING_ADVICE = Advice(
+    "Compare a served adapter with target_parameters to PEFT's answers, or merge it: vLLM and"
+    " SGLang have dropped the tensors of expert parameters without a word.",
+    "second-hand",
+    "vLLM pull request 41384; SGLang pull request 27381",
+)
