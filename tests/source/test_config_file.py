@@ -64,7 +64,7 @@ def test_missing_file_directory_and_device_are_references_that_cannot_be_read(
     for path, what in (
         (tmp_path / "nothing.json", "does not exist"),
         (tmp_path, "is a directory"),
-        (Path(os.devnull), "is not a file"),
+        (Path(os.devnull), "is not a regular file"),
     ):
         with pytest.raises(ModelReferenceError, match=what):
             load_config_file(path)

@@ -12,6 +12,7 @@ from lorascope.core.errors import printable
 from lorascope.core.inventory import Inventory
 from lorascope.source.cache_key import cache_key
 from lorascope.source.inventory_codec import decode, encode
+from lorascope.source.regular_file import open_regular
 from lorascope.source.replace_file import replace_file
 
 __all__ = ["Cache", "cache_directory", "cache_key"]
@@ -73,7 +74,7 @@ class Cache:
 
     def _read(self, path: Path) -> Inventory | None:
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 content = file.read(LARGEST_ENTRY + 1)
         except FileNotFoundError:
             return None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
 from lorascope.core.errors import LorascopeError, ModelConfigError, ModelReferenceError
+from lorascope.source.regular_file import open_regular
 
 LARGEST_CONFIG = 10_000_000
 """Bytes. The largest published `config.json` (21,841 class labels) has under 2 MB, and parsed
@@ -32,17 +34,16 @@ def read_bounded(path: Path, largest: int) -> bytes:
         ModelConfigError: It is larger.
     """
     try:
-        if not path.is_file():
-            kind = "a directory" if path.is_dir() else "not a file"
-            what = f"is {kind}" if path.exists() else "does not exist"
-            raise ModelReferenceError(f"{path} {what}; expected a file.")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
             content = file.read(largest + 1)
+    except FileNotFoundError as error:
+        raise ModelReferenceError(f"{path} does not exist; expected a file.") from error
     except OSError as error:
         raise ModelReferenceError(f"{path} cannot be read: {error.strerror or error}.") from error
     if len(content) > largest:
         raise ModelConfigError(
-            f"{path} has {path.stat().st_size:,} bytes; expected at most {largest:,}.",
+            f"{path} has {size:,} bytes; expected at most {largest:,}.",
             "Name a model's config.json, not its weights or tokenizer.",
         )
     return content

@@ -7,6 +7,7 @@ it reads. Here each length is checked against what is left of the file before it
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lorascope.core.errors import ModelConfigError, ModelReferenceError
+from lorascope.source.regular_file import open_regular
 from lorascope.source.tensors import TensorHeader
 
 MAGIC = b"GGUF"
@@ -67,7 +69,7 @@ def read_gguf(path: Path) -> GgufHeader:
         ModelConfigError: It is not GGUF, of an unknown version, or lies about a length.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return _Reader(file, path).header()
     except OSError as error:
         raise ModelReferenceError(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -79,7 +81,7 @@ class _Reader:
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self._file = file
         self._path = path
-        self._left = path.stat().st_size
+        self._left = os.fstat(file.fileno()).st_size
         self._entries = 0
         self._metadata: dict[str, Value] = {}
         self._lengths: dict[str, int] = {}

@@ -11,6 +11,7 @@ from lorascope.core.errors import ModelConfigError, ModelReferenceError
 from lorascope.source.config_check import check_config
 from lorascope.source.config_file import load_config_file
 from lorascope.source.model_source import ModelSource
+from lorascope.source.regular_file import open_regular
 from lorascope.source.safetensors_header import INDEX_FILE, read_checkpoint, read_safetensors
 
 CONFIG_FILE = "config.json"
@@ -140,7 +141,7 @@ def _other_files(path: Path) -> str:
 
 def _starts_with(path: Path, magic: bytes) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(len(magic)) == magic
     except OSError:
         return False

@@ -8,12 +8,14 @@ size before anything is read.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lorascope.core.errors import ModelConfigError, ModelReferenceError
 from lorascope.source.config_file import parse_config, read_bounded
+from lorascope.source.regular_file import open_regular
 from lorascope.source.tensors import TensorHeader
 
 INDEX_FILE = "model.safetensors.index.json"
@@ -51,8 +53,8 @@ def read_safetensors(path: Path) -> tuple[TensorHeader, ...]:
         ModelConfigError: The header is malformed or lies about its length.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
             length = _header_length(file.read(8), size, path)
             content = file.read(length)
     except OSError as error:
