@@ -53,8 +53,9 @@ def _table(schema: dict[str, Any]) -> str:
 def _rows(schema: dict[str, Any], prefix: str) -> Iterator[str]:
     for name, field in schema.get("properties", {}).items():
         meaning = field.get("description", "").replace("|", "\\|")
-        values = field.get("enum") or field.get("items", {}).get("enum")
-        listed = ", ".join(f"`{value}`" for value in values or ())
+        enum = field.get("enum") or field.get("items", {}).get("enum") or ()
+        values = [value for value in enum if value is not None]
+        listed = ", ".join(f"`{value}`" for value in values)
         if listed and not all(f"`{value}`" in meaning for value in values):
             meaning = f"{meaning} One of {listed}."
         yield f"| `{prefix}{name}` | {_type(field)} | {meaning} |"
@@ -68,7 +69,7 @@ def _type(field: dict[str, Any]) -> str:
         return f"[{part}](#{part})"
     if "const" in field:
         return f"`{json.dumps(field['const'])}`"
-    if "enum" in field:
+    if "enum" in field and "type" not in field:
         return "string"
     types = field["type"] if isinstance(field["type"], list) else [field["type"]]
     words = [f"array of {_type(field['items'])}" if each == "array" else each for each in types]

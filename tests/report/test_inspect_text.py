@@ -5,7 +5,7 @@ import pytest
 
 import builders
 from lorascope.core.inventory import Inventory
-from lorascope.core.roles import Evidence, Kind, Role
+from lorascope.core.roles import Evidence, Kind, Role, Tower
 from lorascope.report.inspect_rows import own_params, sections
 from lorascope.report.inspect_text import inspect_text
 from lorascope.report.layout import UNLIMITED
@@ -81,6 +81,43 @@ def test_header_states_sizes_and_how_it_was_built() -> None:
     assert "hidden 8, intermediate 16, layers 3, heads 4 (key and value 2), vocabulary 32" in text
     assert "2,272 (2.27 k), bfloat16" in text
     assert "on the meta device, transformers 5.23.0, torch 2.13.0" in text
+
+
+def test_header_states_the_widths_that_modules_have() -> None:
+    text = text_of(builders.mixture())
+    assert "hidden 8, intermediate 16, expert width 16, layers 3" in text, "layer 0 is dense"
+    experts = replace(
+        builders.mixture(),
+        modules=tuple(m for m in builders.mixture().modules if m.role.group != "ffn"),
+    )
+    assert "hidden 8, expert width 16, layers 3" in text_of(experts)
+
+
+@pytest.mark.parametrize("order", ["kvqo", "oqvk"])
+def test_rows_stand_in_the_order_of_their_roles(order: str) -> None:
+    modules = [
+        builders.linear(f"{part}{name}", (2, 2), Role(f"attention.{name}"), cross_attention=cross)
+        for part, cross in (("self", False), ("cross", True))
+        for name in order
+    ]
+    lines = text_of(builders.inventory_of(modules)).splitlines()
+    shown = [re.split(r"\s{2,}", line.strip()) for line in lines if " · " in line]
+    names = [row[2] for row in shown if row[1:2] == ["·"]]
+    assert names == [f"{part}{name}" for part in ("self", "cross") for name in "qkvo"]
+
+
+def test_what_is_outside_the_towers_of_an_encoder_decoder() -> None:
+    shared = builders.embedding("shared", 4, 2)
+    modules = [shared, builders.linear("encoder.q", (2, 2), tower=Tower.ENCODER)]
+    towers = (Tower.ENCODER, Tower.DECODER)
+    text = text_of(builders.inventory_of(modules, main_towers=towers))
+    assert "outside the towers" in text.splitlines()
+
+
+def test_bare_parameters_are_not_called_what_no_adapter_fits() -> None:
+    modules = [builders.container("projector", (4, 6)), builders.linear("q", (2, 2))]
+    text = text_of(builders.inventory_of(modules))
+    assert row_of(text, "norms, bare parameters and others outside the rows above")[1] == "24"
 
 
 def test_layers_fold_into_one_row() -> None:
@@ -204,6 +241,12 @@ def test_every_pattern_stays_whole_at_any_width(width: int) -> None:
 def test_all_modules_can_be_shown() -> None:
     inventory = builders.llama()
     text = text_of(inventory, modules=inventory.modules)
-    assert row_of(text, "model.layers.{0-2}.input_layernorm")[3] == "(LlamaRMSNorm)"
+    assert "containers and norms" in text.splitlines()
+    assert row_of(text, "model.layers.{0-2}.input_layernorm")[:2] == [
+        "model.layers.{0-2}.input_layernorm",
+        "(LlamaRMSNorm)",
+    ]
+    assert "role unknown" not in text
+    assert "?" not in text
     params, _, total, _ = printed_sums(text)
     assert params == total

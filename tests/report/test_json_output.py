@@ -1,3 +1,4 @@
+import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from jsonschema import Draft202012Validator
 from plans import match_of, plan_of
 
 import builders
+from lorascope import planning
 from lorascope.core.errors import ModelReferenceError
 from lorascope.core.inventory import HAZARDS
 from lorascope.core.roles import Evidence, Kind, Role, Tower
@@ -156,3 +158,18 @@ def test_match_json_gives_few_examples_of_many() -> None:
 
 def test_effective_configuration_has_only_fields_of_peft() -> None:
     assert "unmodelled" not in match_json(match_of(LLAMA), LLAMA.model)["effective"]
+
+
+def test_every_ground_that_plans_state_is_in_the_schema() -> None:
+    stated = {
+        call.args[1].value
+        for file in Path(planning.__file__).parent.glob("*.py")
+        for call in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "Advice"
+        and len(call.args) > 1
+        and isinstance(call.args[1], ast.Constant)
+    }
+    listed = json.loads(schema_text("plan"))["$defs"]["advice"]["properties"]["ground"]["enum"]
+    assert {"paper", "unverified", "none"} <= stated <= set(listed)

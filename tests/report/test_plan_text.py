@@ -6,8 +6,8 @@ from plans import plan_of
 
 import builders
 from lorascope.core.inventory import Inventory
-from lorascope.core.plan import Plan
-from lorascope.core.roles import Tower
+from lorascope.core.plan import Finding, Plan
+from lorascope.core.roles import Role, Tower
 from lorascope.report.compare_text import compare_text
 from lorascope.report.layout import UNLIMITED
 from lorascope.report.plan_text import plan_text
@@ -110,7 +110,21 @@ def test_advice_shows_its_ground_and_source() -> None:
 
 
 def test_findings_say_what_to_write_instead() -> None:
-    assert "- warning fused: q_proj: It is fused. Write qkv_proj." in text_of(plan_of(LLAMA, QV))
+    assert "- warning: q_proj: It is fused. Write qkv_proj." in text_of(plan_of(LLAMA, QV))
+
+
+def test_codes_of_findings_are_not_shown() -> None:
+    finding = Finding("impossible", "info", "vod", "There is no o.", "")
+    assert text_of(plan_of(LLAMA, QV, findings=(finding,))).endswith("- vod: There is no o.")
+
+
+def test_rows_stand_in_the_order_of_their_roles_inside_a_group() -> None:
+    roles = ("ffn.down", "attention.o", "attention.v", "attention.q", "ffn.up")
+    modules = [builders.linear(role.replace(".", "_"), (2, 2), Role(role)) for role in roles]
+    plan = plan_of(builders.inventory_of(modules), dict.fromkeys(roles, 8))
+    lines = text_of(plan).splitlines()
+    shown = [line.split()[0] for line in lines if line.startswith(("attention.", "ffn."))]
+    assert shown == ["ffn.up", "ffn.down", "attention.q", "attention.v", "attention.o"]
 
 
 def test_sections_without_content_are_left_out() -> None:
@@ -190,6 +204,30 @@ def test_snippet_of_a_default_config_needs_no_weights() -> None:
     inventory = builders.llama(is_default_config=True)
     code = snippet(plan_of(inventory, QV))
     assert "LlamaForCausalLM(AutoConfig.for_model('llama'))" in code
+
+
+def test_snippet_of_a_config_file_names_no_weights() -> None:
+    code = snippet(plan_of(builders.llama(reference="llm/config.json"), QV))
+    assert "model = LlamaForCausalLM(AutoConfig.from_pretrained('llm/config.json'))" in code
+    remote = builders.llama(reference="c.json", task_type="CAUSAL_LM", is_remote_code=True)
+    assert (
+        "AutoModelForCausalLM.from_config("
+        "AutoConfig.from_pretrained('c.json', trust_remote_code=True), trust_remote_code=True)"
+    ) in snippet(plan_of(remote, QV))
+
+
+@pytest.mark.parametrize(
+    ("reference", "arguments"),
+    [
+        ("a.gguf", "'.', gguf_file='a.gguf'"),
+        ("llm/a.Q4.gguf", "'llm', gguf_file='a.Q4.gguf'"),
+        ("llm/model.safetensors", "'llm'"),
+        ("llm", "'llm'"),
+    ],
+)
+def test_snippet_of_a_file_names_its_directory(reference: str, arguments: str) -> None:
+    code = snippet(plan_of(builders.llama(reference=reference), QV))
+    assert f"LlamaForCausalLM.from_pretrained({arguments})" in code
 
 
 def test_snippet_of_remote_code_says_so() -> None:

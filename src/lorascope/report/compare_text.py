@@ -38,7 +38,7 @@ def compare_text(
     findings = dict.fromkeys(finding for plan in plans for finding in plan.findings)
     notes = [note for plan in plans if plan.preset == noted for note in plan.advice]
     lines = [
-        *model_header(inventory.model, width),
+        *model_header(inventory, width),
         line(""),
         *_side_by_side(plans, width),
         *findings_text(findings, width),

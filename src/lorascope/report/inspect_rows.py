@@ -9,6 +9,7 @@ from lorascope.core.inventory import Inventory, Module
 from lorascope.core.paths import joined
 from lorascope.core.roles import Evidence, Kind, Role, Tower
 from lorascope.report.fold import fold
+from lorascope.report.role_order import role_place
 
 GROUPS: Mapping[str, str] = {
     "attention": "attention",
@@ -22,8 +23,10 @@ GROUPS: Mapping[str, str] = {
     "projector": "projector",
     "norm": "norm",
     "unknown": "role unknown",
+    "container": "containers and norms",
 }
-"""Groups of roles in the order in which they are shown, and their titles."""
+"""Groups of roles in the order in which they are shown, and their titles; the last is of modules
+that have no role because no adapter fits them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ def own_params(inventory: Inventory) -> dict[str, int]:
 def _likeness(module: Module, params: int) -> tuple[object, ...]:
     return (
         module.tower,
+        module.kind,
         module.role,
         module.evidence,
         module.cross_attention,
@@ -158,8 +162,25 @@ def _rows(same: list[Module], own: Mapping[str, int]) -> list[FoldedRow]:
 def _groups(rows: list[FoldedRow]) -> tuple[RowGroup, ...]:
     by_group: dict[str, list[FoldedRow]] = {group: [] for group in GROUPS}
     for row in rows:
-        by_group[row.first.role.group].append(row)
-    return tuple(RowGroup(group, tuple(found)) for group, found in by_group.items() if found)
+        by_group[_group(row.first)].append(row)
+    return tuple(
+        RowGroup(group, tuple(sorted(found, key=_place)))
+        for group, found in by_group.items()
+        if found
+    )
+
+
+def _group(module: Module) -> str:
+    return "container" if is_plain(module) else module.role.group
+
+
+def is_plain(module: Module) -> bool:
+    """Whether it is a block, a norm or the like, of which nobody asks the role."""
+    return module.kind is Kind.CONTAINER and module.role is Role.UNKNOWN
+
+
+def _place(row: FoldedRow) -> tuple[bool, int]:
+    return row.first.cross_attention, role_place(row.first.role)
 
 
 def _tower_order(inventory: Inventory, rows: Iterable[FoldedRow]) -> list[Tower]:

@@ -14,6 +14,7 @@ from lorascope.report.inspect_rows import (
     RowGroup,
     RowSection,
     evidence_counts,
+    is_plain,
     own_params,
     sections,
     short_role,
@@ -57,7 +58,7 @@ def inspect_text(
         rows += _section_rows(inventory, section, titled=several_towers)
     rows += _closing_rows(inventory, found, shown)
     return [
-        *model_header(inventory.model, width, inventory.built_with),
+        *model_header(inventory, width, built=True),
         line(""),
         *table(_COLUMNS, rows, width, name_column=_NAME),
         *_legend(shown, width),
@@ -88,6 +89,8 @@ def _tower_title(tower: Tower, inventory: Inventory) -> str:
     name = _tower_name(tower, inventory)
     if tower in inventory.model.main_towers:
         return name
+    if tower is Tower.TEXT:
+        return "outside the towers"
     return f"{name} (presets leave it out unless --tower {tower} asks for it)"
 
 
@@ -97,6 +100,12 @@ def _tower_name(tower: Tower, inventory: Inventory) -> str:
     if tower is Tower.TEXT and tower not in inventory.model.main_towers:
         return "part outside the towers"
     return f"{tower} tower"
+
+
+def _mark(module: Module) -> str:
+    if _is_hazardous(module):
+        return "!"
+    return "" if is_plain(module) else _MARKS[module.evidence]
 
 
 def _is_hazardous(module: Module) -> bool:
@@ -111,8 +120,8 @@ def _row(row: FoldedRow, total: int) -> Row:
     tied = f"  = {row.tied_to}" if row.tied_to else ""
     return Row(
         (
-            f"  {short_role(module.role)}{cross}",
-            "!" if _is_hazardous(module) else _MARKS[module.evidence],
+            "" if is_plain(module) else f"  {short_role(module.role)}{cross}",
+            _mark(module),
             f"{row.pattern or '(the model itself)'}{cls}{tied}",
             exact(row.count),
             shape_text(module),
@@ -162,7 +171,9 @@ def _closing_rows(
     if hidden:
         yield _plain_row("left out by the options", hidden, total)
     if containers and not any(m.kind is Kind.CONTAINER for m in shown):
-        yield _plain_row("norms and others that no adapter fits", containers, total)
+        yield _plain_row(
+            "norms, bare parameters and others outside the rows above", containers, total
+        )
     lora = sum(section.lora_params_per_rank for section in found)
     numbers = (exact(total), percent(total, total), exact(lora))
     yield Row(("", "", "total", "", "", *numbers), "bold")

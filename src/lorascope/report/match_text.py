@@ -24,7 +24,7 @@ _NOTHING_ASKED = "No targets; PEFT takes its default for the model type."
 def match_text(match: Match, inventory: Inventory, width: int) -> list[Line]:
     """Lay out what a configuration hits: entry by entry, then what is adapted or refused."""
     lines = [
-        *model_header(inventory.model, width),
+        *model_header(inventory, width),
         line(""),
         heading("Asked"),
     ]

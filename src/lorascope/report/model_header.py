@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorascope.core.inventory import BuiltWith, ModelInfo
+from lorascope.core.inventory import BuiltWith, Inventory, ModelInfo
 from lorascope.core.numbers import exact, short
+from lorascope.core.roles import Role
 from lorascope.report.layout import fields, heading
 from lorascope.report.lines import Line
 
 
-def model_header(model: ModelInfo, width: int, built: BuiltWith | None = None) -> list[Line]:
-    """Lay out the model's name, class, sizes and how the inventory was made."""
+def model_header(inventory: Inventory, width: int, *, built: bool = False) -> list[Line]:
+    """Lay out the model's name, class and sizes, and if `built`, how the inventory was made."""
+    model = inventory.model
     name = model.reference if model.revision is None else f"{model.reference}@{model.revision}"
     pairs = [
         ("model type", _type(model)),
         ("class", model.cls),
-        ("sizes", ", ".join(_sizes(model))),
+        ("sizes", ", ".join(_sizes(inventory))),
         ("experts", _experts(model)),
         ("parameters", _parameters(model)),
-        ("built", "" if built is None else built_text(built)),
+        ("built", built_text(inventory.built_with) if built else ""),
     ]
     return [heading(name), *fields(pairs, width)]
 
@@ -41,11 +43,15 @@ def _type(model: ModelInfo) -> str:
     return f"{stated} (default config of the type)" if model.is_default_config else stated
 
 
-def _sizes(model: ModelInfo) -> Iterator[str]:
+def _sizes(inventory: Inventory) -> Iterator[str]:
+    model = inventory.model
     if model.hidden_size is not None:
         yield f"hidden {model.hidden_size}"
-    if model.intermediate_size is not None:
+    widths = _expert_widths(inventory)
+    if model.intermediate_size is not None and (not widths or _has_dense(inventory)):
         yield f"intermediate {model.intermediate_size}"
+    if widths:
+        yield f"expert width {' and '.join(map(str, widths))}"
     if model.num_hidden_layers is not None:
         yield f"layers {model.num_hidden_layers}"
     if model.num_attention_heads is not None:
@@ -56,6 +62,17 @@ def _sizes(model: ModelInfo) -> Iterator[str]:
         )
     if model.vocab_size is not None:
         yield f"vocabulary {model.vocab_size}"
+
+
+def _expert_widths(inventory: Inventory) -> list[int]:
+    """Return the widths inside the routed experts: what goes into their `down`."""
+    downs = (m.in_features for m in inventory.modules if m.role is Role.MOE_EXPERTS_DOWN)
+    return list(dict.fromkeys(width for width in downs if width is not None))
+
+
+def _has_dense(inventory: Inventory) -> bool:
+    towers = inventory.model.main_towers
+    return any(m.role.group == "ffn" and m.tower in towers for m in inventory.modules)
 
 
 def _experts(model: ModelInfo) -> str:

@@ -19,6 +19,7 @@ _GROUNDS: Mapping[str, str] = {
     "paper": "a paper's own words",
     "measured": "measured",
     "second-hand": "second-hand",
+    "unverified": "unverified",
     "weak": "weak ground",
     "none": "no evidence",
 }
@@ -30,7 +31,7 @@ def plan_text(plan: Plan, inventory: Inventory, width: int) -> list[Line]:
     rslora = bool(plan.adapter_config.get("use_rslora"))
     targets = [(target.path, _traits(target, rslora=rslora)) for target in plan.targets]
     return [
-        *model_header(plan.model, width),
+        *model_header(inventory, width),
         line(""),
         heading(f"Plan: {plan.preset}"),
         *targets_table(targets, width),
@@ -59,7 +60,8 @@ def findings_text(findings: Iterable[Finding], width: int) -> list[Line]:
     lines: list[Line] = []
     for each in findings:
         where = f"{each.entry}: " if each.entry else ""
-        text = f"{each.severity} {each.code}: {where}{each.message} {each.hint}".rstrip()
+        severity = "" if each.severity == "info" else f"{each.severity}: "
+        text = f"{severity}{where}{each.message} {each.hint}".rstrip()
         lines += bullet(text, width, _SEVERITY_STYLES.get(each.severity, ""))
     return [line(""), heading("Findings"), *lines] if lines else []
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from lorascope.core.inventory import ModelInfo
@@ -60,9 +61,28 @@ def _load(model: ModelInfo) -> str:
             f"from transformers import AutoConfig, {name}\n\n"
             f"model = {make}(AutoConfig.for_model({model.model_type!r}))\n"
         )
+    trusted = ["trust_remote_code=True"] if remote else []
+    file = None if model.base_model else PurePath(model.reference)
+    if file is not None and file.suffix == ".json":
+        return _from_config_file(name, repr(model.reference), trusted)
     where = [repr(model.base_model or model.reference)]
+    if file is not None and file.suffix == ".gguf":
+        where = [repr(str(file.parent)), f"gguf_file={file.name!r}"]
+    elif file is not None and file.suffix == ".safetensors":
+        where = [repr(str(file.parent))]
     where += [f"revision={model.revision!r}"] if model.revision else []
-    where += ["trust_remote_code=True"] if remote else []
+    where += trusted
     return (
         f"from transformers import {name}\n\nmodel = {name}.from_pretrained({', '.join(where)})\n"
+    )
+
+
+def _from_config_file(name: str, file: str, trusted: Sequence[str]) -> str:
+    """A config alone names no weights, so the model starts with random ones."""
+    make = f"{name}.from_config" if trusted else name
+    config = f"AutoConfig.from_pretrained({', '.join([file, *trusted])})"
+    return (
+        f"from transformers import AutoConfig, {name}\n\n"
+        "# Random weights. For trained ones: from_pretrained with the directory that holds them.\n"
+        f"model = {make}({', '.join([config, *trusted])})\n"
     )

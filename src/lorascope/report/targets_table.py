@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lorascope.core.numbers import exact, plain
 from lorascope.report.fold import fold
 from lorascope.report.layout import Column, Heading, Row, table
 from lorascope.report.lines import Line
+from lorascope.report.role_order import role_place
 
 _COLUMNS = (
     Column("role", style="cyan", label=False),
@@ -48,7 +49,7 @@ def targets_table(targets: Iterable[tuple[str, Traits]], width: int) -> list[Lin
         alike.setdefault(traits, []).append(path)
     explained = any(traits.by for traits in alike)
     rows: list[Row | Heading] = []
-    for traits, paths in alike.items():
+    for traits, paths in _ordered(alike):
         for pattern in fold(paths):
             cells = (
                 traits.role,
@@ -66,3 +67,17 @@ def targets_table(targets: Iterable[tuple[str, Traits]], width: int) -> list[Lin
     rows.append(Row((*total, "") if explained else total, "bold"))
     columns = (*_COLUMNS, _BY) if explained else _COLUMNS
     return table(columns, rows, width, name_column=_NAME)
+
+
+def _ordered(alike: Mapping[Traits, list[str]]) -> list[tuple[Traits, list[str]]]:
+    """Sort the rows by role inside what is kept apart and inside a group; these stay in order."""
+    groups = list(dict.fromkeys((traits.apart, _group(traits.role)) for traits in alike))
+    place = {group: index for index, group in enumerate(groups)}
+    return sorted(
+        alike.items(),
+        key=lambda each: (place[each[0].apart, _group(each[0].role)], role_place(each[0].role)),
+    )
+
+
+def _group(role: str) -> str:
+    return role.partition(".")[0]
