@@ -1,11 +1,14 @@
 """From a source to a built model: which class, which sizes, and clear errors."""
 
+import contextlib
+
 import pytest
 from peft.utils.other import _get_module_names_tied_with_embedding
 
-from lorascope.build import build, build_model, meta
+from lorascope.build import build, build_model, confined
 from lorascope.build.model_class import TASK_MAPPINGS
 from lorascope.core.errors import (
+    LorascopeError,
     ModelBuildError,
     ModelConfigError,
     RemoteCodeError,
@@ -117,9 +120,73 @@ def test_fields_that_contradict_each_other_give_one_message():
 
 
 def test_a_model_of_too_many_modules_is_stopped(monkeypatch):
-    monkeypatch.setattr(meta, "MOST_MODULES", 20)
+    monkeypatch.setattr(confined, "MOST_MODULES", 20)
     with pytest.raises(ModelConfigError, match="more than 20 modules"):
         build(source(LLAMA))
+
+
+def test_a_model_that_takes_too_long_is_stopped(monkeypatch):
+    monkeypatch.setattr(confined, "MOST_SECONDS", 0.0)
+    with pytest.raises(ModelConfigError, match="takes more than 0 s to build"):
+        build(source(LLAMA))
+
+
+@pytest.mark.parametrize("name", ["PreTrainedModel", "LlamaPreTrainedModel"])
+def test_a_base_class_is_no_architecture(name):
+    assert build(source(LLAMA, architectures=[name])).model.cls == "LlamaForCausalLM"
+
+
+EVIL = "import pathlib; pathlib.Path({canary!r}).touch()\nclass Evil: pass\n"
+
+
+@pytest.mark.parametrize(
+    ("outer", "part"),
+    [
+        (
+            {"model_type": "blip-2", "architectures": ["Blip2ForConditionalGeneration"]},
+            "text_config",
+        ),
+        (
+            {"model_type": "llava", "vision_config": {"model_type": "clip_vision_model"}},
+            "text_config",
+        ),
+        ({"model_type": "vision-encoder-decoder", "encoder": {"model_type": "vit"}}, "decoder"),
+    ],
+)
+def test_code_that_a_part_names_is_never_run(tmp_path, monkeypatch, outer, part):
+    canary = tmp_path / "canary"
+    (tmp_path / "evil.py").write_text(EVIL.format(canary=str(canary)))
+    names = {f"AutoModel{end}": "evil.Evil" for end in ("", "ForCausalLM", "ForSeq2SeqLM")}
+    nested = {"model_type": "vit", "_name_or_path": str(tmp_path), "auto_map": names}
+    monkeypatch.setattr("builtins.input", lambda *prompt: pytest.fail("transformers asked"))
+    with contextlib.suppress(LorascopeError):
+        build(source({**outer, part: nested, "_name_or_path": str(tmp_path), "auto_map": names}))
+    assert not canary.exists()
+
+
+def test_transformers_itself_is_stopped_before_it_runs_code(tmp_path):
+    from transformers.dynamic_module_utils import get_class_from_dynamic_module
+
+    canary = tmp_path / "canary"
+    (tmp_path / "evil.py").write_text(EVIL.format(canary=str(canary)))
+    with confined.without_repository_code(), pytest.raises(RemoteCodeError):
+        get_class_from_dynamic_module("evil.Evil", str(tmp_path))
+    assert not canary.exists()
+
+
+def test_a_backbone_that_a_config_names_is_not_asked_of_the_hub(monkeypatch):
+    monkeypatch.setattr("socket.getaddrinfo", lambda *where, **rest: pytest.fail("network"))
+    named = {"model_type": "detr", "use_timm_backbone": False, "use_pretrained_backbone": True,
+             "backbone": "evil/repo", "backbone_config": None}  # fmt: skip
+    with contextlib.suppress(LorascopeError):
+        build(source(named))
+
+
+def test_what_a_config_says_is_not_logged(capfd):
+    with pytest.raises(ModelConfigError):
+        build(source(LLAMA, use_return_dict="\x1b[2Jpwned"))
+    out, err = capfd.readouterr()
+    assert "pwned" not in out + err
 
 
 def test_repository_code_is_not_run_unasked(tmp_path):

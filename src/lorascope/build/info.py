@@ -64,7 +64,10 @@ def built_sizes(config: Any) -> StatedSizes:
     """Return the sizes of the built text model: those of `config.get_text_config()`."""
     if config is None or not hasattr(config, "to_dict"):
         return StatedSizes()
-    text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    try:
+        text = config.get_text_config() if hasattr(config, "get_text_config") else config
+    except ValueError:  # several text models, none of them the main one (MusicGen)
+        text = config
     stated = stated_sizes(text.to_dict())
     mapped = {
         name: getattr(text, name)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,12 @@ import transformers
 from torch import nn
 
 from lorascope._version import __version__
+from lorascope.build.confined import (
+    bounded,
+    quiet,
+    without_code_names,
+    without_repository_code,
+)
 from lorascope.build.info import expert_counts, model_info
 from lorascope.build.model_class import config_class, model_class
 from lorascope.build.sizes import require_stated_sizes
@@ -26,6 +30,7 @@ from lorascope.core.errors import (
     ModelConfigError,
     RemoteCodeError,
     UnknownModelTypeError,
+    printable,
 )
 from lorascope.core.inventory import BuiltWith, Inventory
 from lorascope.core.tasks import AUTO_CLASSES
@@ -33,8 +38,8 @@ from lorascope.core.tasks import AUTO_CLASSES
 if TYPE_CHECKING:
     from lorascope.source.model_source import ModelSource
 
-MOST_MODULES = 500_000
-"""A build is stopped at so many modules; the largest published model has some 60,000."""
+_LONGEST_REASON = 300
+"""Characters of another library's message; transformers lists all its classes in some."""
 
 _SETTINGS_OF_A_MACHINE = ("_attn_implementation", "attn_implementation", "_experts_implementation")
 """Left out of a config: they ask for kernels that this machine may lack, and change no module."""
@@ -62,11 +67,12 @@ def build_model(
     source: ModelSource, *, task_type: str | None = None, trust_remote_code: bool = False
 ) -> nn.Module:
     """Build the model that `source` names on the meta device. Raises as `build` does."""
-    with _quiet():
-        if _needs_remote_code(source):
-            if not trust_remote_code:
-                raise _remote_code_error(source)
+    if _needs_remote_code(source):
+        if not trust_remote_code:
+            raise _remote_code_error(source)
+        with quiet():
             return _build_remote(source, task_type)
+    with quiet(), without_repository_code():
         config = _config(source)
         if source.config is not None:
             require_stated_sizes(source.config, config)
@@ -103,15 +109,16 @@ def _config(source: ModelSource) -> Any:
     cls = config_class(source.model_type)
     if source.config is None:
         return _checked(cls, source)
-    values = {
-        key: value for key, value in source.config.items() if key not in _SETTINGS_OF_A_MACHINE
-    }
+    stated = without_code_names(dict(source.config))
+    values = {key: value for key, value in stated.items() if key not in _SETTINGS_OF_A_MACHINE}
     return _checked(lambda: cls.from_dict(values), source)
 
 
 def _checked(make: Any, source: ModelSource) -> Any:
     try:
         return make()
+    except LorascopeError:
+        raise
     except ImportError as error:
         raise _missing_package(source.reference, error) from error
     except Exception as error:
@@ -124,7 +131,7 @@ def _checked(make: Any, source: ModelSource) -> Any:
 
 def _on_meta(make: Any, name: str) -> nn.Module:
     try:
-        with torch.device("meta"), _bounded_modules():
+        with torch.device("meta"), bounded():
             model: nn.Module = make()
     except LorascopeError:
         raise
@@ -137,39 +144,6 @@ def _on_meta(make: Any, name: str) -> nn.Module:
             "Its fields may contradict each other; compare them with the published config.json.",
         ) from error
     return model.eval()
-
-
-@contextlib.contextmanager
-def _bounded_modules() -> Iterator[None]:
-    registered = 0
-
-    def count(_parent: nn.Module, _name: str, _child: nn.Module | None) -> None:
-        nonlocal registered
-        registered += 1
-        if registered > MOST_MODULES:
-            raise ModelConfigError(
-                f"The config asks for a model of more than {MOST_MODULES:,} modules.",
-                "Check the numbers of layers and experts in it.",
-            )
-
-    handle = nn.modules.module.register_module_module_registration_hook(count)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep transformers' advice about unloaded weights and defaults off the terminal."""
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        transformers.logging.set_verbosity(verbosity)
 
 
 def _needs_remote_code(source: ModelSource) -> bool:
@@ -250,7 +224,7 @@ def _missing_package(name: str, error: ImportError) -> MissingDependencyError:
 
 def _first_lines(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:3]) or type(error).__name__
+    return printable(" ".join(lines[:3]) or type(error).__name__, limit=_LONGEST_REASON)
 
 
 def _names(value: object) -> tuple[str, ...]:

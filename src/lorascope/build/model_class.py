@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import transformers
 from transformers.models.auto import modeling_auto
@@ -77,7 +77,7 @@ def model_class(config: Any, architectures: Sequence[str], task_type: str | None
         return _class_for_task(config, task_type)
     for name in architectures:
         stated = getattr(transformers, name, None)
-        if isinstance(stated, type) and issubclass(stated, transformers.PreTrainedModel):
+        if _is_concrete(stated):
             _require_same_family(stated, config)
             return stated
     found = _first_class(config, _preferred_mappings(config))
@@ -123,6 +123,15 @@ def _first_class(config: Any, mapping_names: Sequence[str]) -> type[Any] | None:
             found: type[Any] | tuple[type[Any], ...] = mapping[type(config)]
             return found[0] if isinstance(found, tuple) else found
     return None
+
+
+def _is_concrete(stated: object) -> TypeGuard[type[Any]]:
+    """Whether it is a model class that builds something, not a family's base class."""
+    return (
+        isinstance(stated, type)
+        and issubclass(stated, transformers.PreTrainedModel)
+        and not stated.__name__.endswith("PreTrainedModel")
+    )
 
 
 def _require_same_family(stated: type[Any], config: Any) -> None:
