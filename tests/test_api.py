@@ -217,6 +217,11 @@ def test_what_is_no_model_is_refused(wrong):
         lorascope.inspect(wrong)
 
 
+def test_a_path_longer_than_any_is_one_error(directory):
+    with pytest.raises(ModelReferenceError, match="cannot be read"):
+        lorascope.match("a" * 400, directory)
+
+
 def test_a_missing_reference_is_one_error():
     with pytest.raises(ModelReferenceError):
         lorascope.inspect("./no/such/place")

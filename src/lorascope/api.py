@@ -5,6 +5,7 @@ What only a build needs is imported there, so that an answer from the cache stay
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 from collections.abc import Mapping
@@ -105,15 +106,16 @@ def plan(
         model: An inventory, or what `inspect` takes.
         preset: `qv`, `attention`, `extended`, `ffn`, `vod` or `all-linear`; None for `qv`, or for
             what the option `task` advises.
-        options: Fields of `lorascope.planning.PlanRequest`: rank, alpha, dropout, task, layers, …
+        options: Fields of `lorascope.planning.PlanRequest`: task, rank, alpha, dropout, bias,
+            rslora, dora, init, roles, layers, exclude, towers, experts, max_params.
 
     Raises:
         PlanError: The model has none of the roles, an option is wrong, or nothing fits.
     """
-    from lorascope.planning import PlanRequest, make_plan
+    from lorascope.planning import make_plan, request_from
 
     options.setdefault("peft_version", installed_peft())
-    return make_plan(_inventory(model), PlanRequest(preset=preset, **options))
+    return make_plan(_inventory(model), request_from(preset=preset, **options))
 
 
 def match(
@@ -151,7 +153,8 @@ def read_spec(config: Mapping[str, Any] | str | os.PathLike[str] | LoraSpec | An
         return LoraSpec.from_dict(config)
     if isinstance(config, (str, os.PathLike)):
         path = Path(config)
-        path = path / ADAPTER_FILE if path.is_dir() else path
+        with contextlib.suppress(OSError):  # a name that the file system cannot hold
+            path = path / ADAPTER_FILE if path.is_dir() else path
         return LoraSpec.from_dict(load_config_file(path), where=str(path))
     if hasattr(config, "to_dict"):
         return LoraSpec.from_dict(config.to_dict(), where=type(config).__name__)

@@ -76,3 +76,10 @@ def test_a_wrong_value_is_named_with_what_was_expected(
     with pytest.raises(SpecificationError) as caught:
         LoraSpec.from_dict({name: value}, where="a.json")
     assert str(caught.value).startswith(f"a.json: {name} is {value!r}; expected {expected}")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, 1e300])
+@pytest.mark.parametrize("name", ["lora_alpha", "lora_dropout", "r"])
+def test_a_number_beyond_all_bounds_is_refused(name: str, value: float) -> None:
+    with pytest.raises(SpecificationError, match=name):
+        LoraSpec.from_dict({name: value})

@@ -173,6 +173,8 @@ def _check_combinations(options: argparse.Namespace) -> None:
     """
     from lorascope.cli.usage import UsageError
 
+    if options.output == "":
+        raise UsageError("lorascope plan: --output is empty; expected a directory.")
     if options.compare:
         for name in ("output", "snippet", "preset", "task", "roles", "max_params"):
             if getattr(options, name):

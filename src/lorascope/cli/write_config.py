@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lorascope.core.errors import OutputError
+from lorascope.core.errors import LorascopeError, OutputError
+from lorascope.source.config_file import load_config_file
 from lorascope.source.local import ADAPTER_FILE
 from lorascope.source.replace_file import replace_file
 
@@ -46,6 +47,6 @@ def write_adapter_config(directory: Path, config: Mapping[str, Any], *, force: b
 
 def _says_the_same(path: Path, config: Mapping[str, Any]) -> bool:
     try:
-        return bool(json.loads(path.read_text("utf-8")) == json.loads(json.dumps(dict(config))))
-    except (ValueError, RecursionError):
+        return bool(load_config_file(path) == json.loads(json.dumps(dict(config))))
+    except LorascopeError:
         return False

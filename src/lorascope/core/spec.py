@@ -80,17 +80,21 @@ def _unmodelled(values: Mapping[str, Any]) -> tuple[str, ...]:
     return (*other_method, *(name for name in VARIANT_FIELDS if values.get(name)))
 
 
+_LARGEST = 10**12
+"""Beyond any rank, alpha, layer or token; larger numbers overflow what is computed of them."""
+
+
 def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return _is_int(value) or (isinstance(value, float) and abs(value) <= _LARGEST)
 
 
 def _is_list_of(value: object, kind: type) -> bool:
     return isinstance(value, (list, tuple, set, frozenset)) and all(
-        isinstance(each, kind) and not isinstance(each, bool) for each in value
+        _is_int(each) if kind is int else isinstance(each, kind) for each in value
     )
 
 

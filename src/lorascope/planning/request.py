@@ -21,6 +21,7 @@ INITS = ("gaussian", "olora", "pissa", "orthogonal", "eva")
 BIASES = ("none", "all", "lora_only")
 _PISSA_STEPS = re.compile(r"pissa_niter_\d+")
 _HIGHEST_RANK = 1_000_000
+_MOST_PARAMS = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class PlanRequest:
         _one_of("--task", self.task, tuple(TASKS))
         _one_of("--bias", self.bias, BIASES)
         _whole("--rank", self.rank, 1, _HIGHEST_RANK)
-        _whole("--max-params", self.max_params, 1, None)
+        _whole("--max-params", self.max_params, 1, _MOST_PARAMS)
         _number("--alpha", self.alpha, above=0.0)
         if self.dropout is not None and not (_is_number(self.dropout) and 0 <= self.dropout < 1):
             raise PlanError(f"--dropout is {self.dropout!r}; expected a number from 0 to below 1.")
