@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import shtab
 from commands import run
 from jsonschema import Draft202012Validator
 
@@ -69,6 +70,8 @@ def test_completion_knows_commands_options_and_values(
         (["plan", "--preset", "al"], {"all-linear"}),
         (["inspect", "x", "--tower", "vi"], {"vision"}),
         (["schema", "c"], {"compare"}),
+        (["inspect", "Llama-3"], {"Llama-3.1-8B", "Llama-3.1-70B"}),
+        (["match", "Phi-3"], {"Phi-3-mini"}),
     ],
 )
 def test_completion_in_bash(
@@ -83,3 +86,43 @@ def test_completion_in_bash(
     )
     done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == expected
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+def test_completion_of_models_by_files_too(capsys: Capture, tmp_path: Path) -> None:
+    script = run(capsys, "completion", "bash").out
+    (tmp_path / "mine.gguf").touch()
+    done = subprocess.run(
+        ["bash", "-c", f"{script}\n_lorascope_models min"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=True,
+    )
+    assert done.stdout.split() == ["mine.gguf"]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh here")
+def test_completion_in_zsh_offers_the_examples(capsys: Capture, tmp_path: Path) -> None:
+    script = tmp_path / "_lorascope"
+    script.write_text(run(capsys, "completion", "zsh").out)
+    subprocess.run(["zsh", "-n", str(script)], check=True)
+    assert "_alternative 'examples:built-in example:(BERT-base " in script.read_text()
+    assert ":_lorascope_models" in script.read_text()
+
+
+@pytest.mark.skipif("fish" not in shtab.SUPPORTED_SHELLS, reason="this shtab has no fish")
+def test_completion_for_fish(capsys: Capture) -> None:
+    result = run(capsys, "completion", "fish")
+    assert (result.code, result.err) == (0, "")
+    assert "complete -c lorascope" in result.out
+    assert "all-linear" in result.out
+    assert "BERT-base " in result.out
+
+
+def test_a_shell_that_this_shtab_lacks(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shtab, "SUPPORTED_SHELLS", ["bash", "zsh", "tcsh"])
+    result = run(capsys, "completion", "fish")
+    assert result.code == 2
+    assert "cannot write completions for fish" in result.err
+    assert "pip install --upgrade shtab" in result.err
