@@ -1,4 +1,5 @@
 import json
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -229,3 +230,24 @@ class TestWriting:
         assert result.code == (130 if isinstance(failure, KeyboardInterrupt) else 2)
         assert path.read_text() == '{"old": true}'
         assert [each.name for each in tmp_path.iterdir()] == ["adapter_config.json"]
+
+
+def test_an_empty_directory_name_is_refused(llama: Inventory, capsys: Capture) -> None:
+    result = run(capsys, "plan", "tiny", "-o", "")
+    assert (result.code, result.out) == (2, "")
+    assert "--output is empty" in result.err
+
+
+def test_a_pipe_where_the_configuration_belongs_hangs_nothing(
+    llama: Inventory, capsys: Capture, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "adapter_config.json")
+    result = run(capsys, "plan", "tiny", "-o", str(tmp_path))
+    assert result.code == 2
+    assert "exists and differs" in result.err
+
+
+def test_a_budget_beyond_all_models_is_refused(llama: Inventory, capsys: Capture) -> None:
+    result = run(capsys, "plan", "tiny", "--max-params", "9" * 30)
+    assert result.code == 2
+    assert "1,000,000,000,000,000" in result.err
