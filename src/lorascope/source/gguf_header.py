@@ -16,22 +16,28 @@ from typing import BinaryIO
 
 from lorascope.core.errors import ModelConfigError, ModelReferenceError
 from lorascope.source.regular_file import open_regular
-from lorascope.source.tensors import TensorHeader
+from lorascope.source.tensors import TensorHeader, check_name
 
 MAGIC = b"GGUF"
 Value = int | float | bool | str | list[int | float | bool]
 
 _VERSIONS = (2, 3)
-_MOST_PAIRS = 100_000
-_MOST_TENSORS = 500_000
+_MOST_PAIRS = 20_000
+_MOST_TENSORS = 50_000
+"""GGUF stacks experts; published files have under 5,000."""
 _MOST_DIMENSIONS = 8
-_LONGEST_NAME = 65_535
+_LONGEST_KEY = 1_000
+_LONGEST_NAME = 2_048
+"""Bytes of a tensor's name, whose characters are counted too."""
+_MOST_READ = 64_000_000
+"""Bytes taken into memory over the whole header; what is skipped does not count."""
 _LONGEST_TEXT = 1_000_000
 """Bytes beyond which a text is left out."""
 _LONGEST_LIST = 10_000
 """Entries beyond which only a list's length is kept."""
-_MOST_ENTRIES = 5_000_000
-"""Texts and lists inside lists, over the whole file; the largest vocabularies have 500,000."""
+_MOST_ENTRIES = 2_000_000
+"""Texts and lists inside lists, over the whole file: the largest vocabularies have 260,000
+tokens and 520,000 merges."""
 _READ_THROUGH = 4_096
 """Bytes up to which reading past is quicker than seeking past."""
 _DEEPEST_ARRAY = 4
@@ -83,6 +89,7 @@ class _Reader:
         self._path = path
         self._left = os.fstat(file.fileno()).st_size
         self._entries = 0
+        self._read = 0
         self._metadata: dict[str, Value] = {}
         self._lengths: dict[str, int] = {}
 
@@ -98,7 +105,7 @@ class _Reader:
         tensors = self._count("Q", _MOST_TENSORS, 24, "tensors")
         pairs = self._count("Q", _MOST_PAIRS, 13, "metadata entries")
         for _ in range(pairs):
-            key = self._name("a metadata key")
+            key = self._name("a metadata key", _LONGEST_KEY)
             self._pair(key)
         return GgufHeader(
             self._metadata, self._lengths, tuple(self._tensor() for _ in range(tensors))
@@ -144,7 +151,8 @@ class _Reader:
             self._skip(count * smallest)
 
     def _tensor(self) -> TensorHeader:
-        name = self._name("a tensor name")
+        name = self._name("a tensor name", _LONGEST_NAME)
+        check_name(name, str(self._path))
         dimensions = self._count("I", _MOST_DIMENSIONS, 8, f"dimensions of {name!r}")
         stored = struct.unpack(f"<{dimensions}Q", self._take(8 * dimensions, name))
         if any(each >= 2**48 for each in stored):
@@ -165,10 +173,10 @@ class _Reader:
             raise self._bad(f"{key!r} has the unknown type {kind}")
         return struct.calcsize(f"<{_SCALARS[kind]}")
 
-    def _name(self, what: str) -> str:
+    def _name(self, what: str, longest: int) -> str:
         length = self._length(what)
-        if length > _LONGEST_NAME:
-            raise self._bad(f"{what} has {length:,} bytes, over {_LONGEST_NAME:,}")
+        if length > longest:
+            raise self._bad(f"{what} has {length:,} bytes, over {longest:,}")
         return self._take(length, what).decode("utf-8", "replace")
 
     def _length(self, what: str) -> int:
@@ -180,7 +188,9 @@ class _Reader:
     def _count(self, code: str, most: int, smallest: int, what: str) -> int:
         """Read a count of things that take at least `smallest` bytes each."""
         count = self._number(code)
-        if count > most or count * smallest > self._left:
+        if most < count <= self._left // smallest:
+            raise self._bad(f"it says {count:,} {what}; expected at most {most:,}")
+        if count * smallest > self._left:
             raise self._bad(f"it says {count:,} {what}, but {self._left:,} bytes are left")
         return count
 
@@ -189,6 +199,9 @@ class _Reader:
         return int(value)
 
     def _take(self, length: int, what: str) -> bytes:
+        self._read += length
+        if length <= self._left and self._read > _MOST_READ:
+            raise self._bad(f"its header has over {_MOST_READ:,} bytes")
         content = self._file.read(length) if length <= self._left else b""
         if len(content) != length:
             raise self._bad(f"it ends inside {what}")

@@ -12,7 +12,7 @@ from lorascope.source.safetensors_header import (
     SINGLE_FILE,
     read_checkpoint,
 )
-from lorascope.source.tensors import TensorHeader
+from lorascope.source.tensors import TensorHeader, check_count
 
 
 def hub_tensors(name: HubName, *, offline: bool) -> tuple[TensorHeader, ...] | None:
@@ -61,6 +61,7 @@ def _fetched(name: HubName) -> tuple[TensorHeader, ...] | None:
         raise ModelConfigError(f"A safetensors header of {name.repo_id}: {error}") from error
     except hub_errors() as error:
         raise hub_error(name, error) from error
+    check_count(sum(len(each.tensors) for each in metadata.files_metadata.values()), name.repo_id)
     return tuple(
         TensorHeader(tensor, tuple(info.shape), str(info.dtype))
         for file in sorted(metadata.files_metadata)

@@ -16,13 +16,15 @@ from typing import Any
 from lorascope.core.errors import ModelConfigError, ModelReferenceError
 from lorascope.source.config_file import parse_config, read_bounded
 from lorascope.source.regular_file import open_regular
-from lorascope.source.tensors import TensorHeader
+from lorascope.source.tensors import TensorHeader, check_count, check_name
 
 INDEX_FILE = "model.safetensors.index.json"
 SINGLE_FILE = "model.safetensors"
-LONGEST_HEADER = 100_000_000
-"""Bytes; the format's own bound (`MAX_HEADER_SIZE` of the safetensors library)."""
-_LARGEST_INDEX = 100_000_000
+LONGEST_HEADER = 50_000_000
+"""Bytes, over all shards. The largest published checkpoints have 35,000,000."""
+_LARGEST_INDEX = 30_000_000
+_MOST_VALUES = 4_000_000
+"""Values in one header or index. A tensor has 9, and parsed values take up to 100 bytes each."""
 _MOST_SHARDS = 5_000
 _MOST_DIMENSIONS = 16
 _LARGEST_DIMENSION = 2**48
@@ -52,14 +54,7 @@ def read_safetensors(path: Path) -> tuple[TensorHeader, ...]:
         ModelReferenceError: The file cannot be read.
         ModelConfigError: The header is malformed or lies about its length.
     """
-    try:
-        with open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            length = _header_length(file.read(8), size, path)
-            content = file.read(length)
-    except OSError as error:
-        raise ModelReferenceError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return tensors_of_header(parse_config(content, f"{path} (header)"), str(path))
+    return _Headers().read(path)
 
 
 def tensors_of_header(header: Mapping[str, Any], where: str) -> tuple[TensorHeader, ...]:
@@ -68,48 +63,104 @@ def tensors_of_header(header: Mapping[str, Any], where: str) -> tuple[TensorHead
     Raises:
         ModelConfigError: An entry has no type or no sane shape.
     """
+    check_count(len(header), where)
     return tuple(
-        TensorHeader(name, _shape(entry, name, where), _dtype(entry, name, where))
-        for name, entry in header.items()
-        if name != "__metadata__"
+        _tensor(name, entry, where) for name, entry in header.items() if name != "__metadata__"
     )
 
 
 def _read_shards(index: Path) -> tuple[TensorHeader, ...]:
-    weight_map = parse_config(read_bounded(index, _LARGEST_INDEX), str(index)).get("weight_map")
+    weight_map = _parse(read_bounded(index, _LARGEST_INDEX), str(index)).get("weight_map")
     if not isinstance(weight_map, dict) or not all(
         isinstance(shard, str) for shard in weight_map.values()
     ):
         raise ModelConfigError(f"{index} has no weight_map of tensor name to file name.")
+    check_count(len(weight_map), str(index))
     shards = list(dict.fromkeys(weight_map.values()))
     if len(shards) > _MOST_SHARDS:
         raise ModelConfigError(
             f"{index} names {len(shards):,} files; expected at most {_MOST_SHARDS:,}."
         )
+    headers = _Headers()
     tensors: list[TensorHeader] = []
     for shard in shards:
         if Path(shard).name != shard:
             raise ModelConfigError(f"{index} names {shard!r}, which is not a file beside it.")
-        tensors.extend(read_safetensors(index.parent / shard))
+        tensors.extend(headers.read(index.parent / shard))
+        check_count(len(tensors), str(index))
     return tuple(tensors)
 
 
-def _header_length(prefix: bytes, size: int, path: Path) -> int:
-    if len(prefix) < 8:
-        raise ModelConfigError(f"{path} has {size} bytes; a safetensors file has at least 8.")
-    length = int.from_bytes(prefix, "little")
-    if length > LONGEST_HEADER:
+class _Headers:
+    """Headers of one checkpoint: how many bytes may follow, and which files were read."""
+
+    def __init__(self) -> None:
+        self._left = LONGEST_HEADER
+        self._read: set[tuple[int, int]] = set()
+
+    def read(self, path: Path) -> tuple[TensorHeader, ...]:
+        """Read the tensors of one file; a file read before, under any name, adds none."""
+        try:
+            with open_regular(path) as file:
+                status = os.fstat(file.fileno())
+                identity = (status.st_dev, status.st_ino)
+                if identity in self._read:
+                    return ()
+                self._read.add(identity)
+                length = self._length(file.read(8), status.st_size, path)
+                content = file.read(length)
+        except OSError as error:
+            reason = error.strerror or error
+            raise ModelReferenceError(f"{path} cannot be read: {reason}.") from error
+        return tensors_of_header(_parse_header(content, path), str(path))
+
+    def _length(self, prefix: bytes, size: int, path: Path) -> int:
+        if len(prefix) < 8:
+            raise ModelConfigError(f"{path} has {size} bytes; a safetensors file has at least 8.")
+        length = int.from_bytes(prefix, "little")
+        if length > LONGEST_HEADER:
+            raise ModelConfigError(
+                f"{path} says that its header has {length:,} bytes; expected at most"
+                f" {LONGEST_HEADER:,}.",
+                "It is not a safetensors file, or it is damaged.",
+            )
+        if length > size - 8:
+            raise ModelConfigError(
+                f"{path} says that its header has {length:,} bytes, but the file has {size:,}.",
+                "The file is damaged or its download was cut off; fetch it again.",
+            )
+        self._left -= length
+        if self._left < 0:
+            raise ModelConfigError(
+                f"{path} and the shards before it have headers of over {LONGEST_HEADER:,} bytes."
+            )
+        return length
+
+
+def _parse_header(content: bytes, path: Path) -> Mapping[str, Any]:
+    try:
+        return _parse(content, f"{path} (header)")
+    except ModelConfigError as error:
         raise ModelConfigError(
-            f"{path} says that its header has {length:,} bytes; expected at most"
-            f" {LONGEST_HEADER:,}.",
-            "It is not a safetensors file, or it is damaged.",
-        )
-    if length > size - 8:
-        raise ModelConfigError(
-            f"{path} says that its header has {length:,} bytes, but the file has {size:,}.",
-            "The file is damaged or its download was cut off; fetch it again.",
-        )
-    return length
+            error.what,
+            f"The file says that its header has {len(content):,} bytes; that may be wrong. It is"
+            " damaged or not a safetensors file; fetch it again.",
+        ) from error
+
+
+def _parse(content: bytes, where: str) -> Mapping[str, Any]:
+    """Parse one JSON object, unless it holds far more values than a checkpoint has.
+
+    Commas and brackets inside texts are counted too, which leaves room enough.
+    """
+    if sum(content.count(mark) for mark in (b",", b"[", b"{")) > _MOST_VALUES:
+        raise ModelConfigError(f"{where} holds over {_MOST_VALUES:,} values.")
+    return parse_config(content, where)
+
+
+def _tensor(name: str, entry: object, where: str) -> TensorHeader:
+    check_name(name, where)
+    return TensorHeader(name, _shape(entry, name, where), _dtype(entry, name, where))
 
 
 def _shape(entry: object, name: str, where: str) -> tuple[int, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from lorascope.core.errors import ModelConfigError
-from lorascope.source.tensors import TensorHeader
+from lorascope.source.tensors import TensorHeader, check_count, check_name
 
-MOST_TENSORS = 2_000_000
-_DEEPEST = 64
+MOST_MODULES = 250_000
+"""The largest published checkpoints name 100,000."""
 _QUANTIZATION_STATE = re.compile(
     r"(?P<holder>.+)\.(?P<name>weight\.(absmax|quant_map|nested_absmax|nested_quant_map"
     r"|quant_state\..+))"
@@ -27,28 +27,27 @@ def held_tensors(tensors: Sequence[TensorHeader]) -> dict[str, list[HeldTensor]]
     sorted by name, where 10 comes before 2. Modules that hold nothing are listed too.
 
     Raises:
-        ModelConfigError: There are too many tensors, or a name is nested too deeply.
+        ModelConfigError: There are too many tensors or modules, or a name is too long or too deep.
     """
-    if len(tensors) > MOST_TENSORS:
-        raise ModelConfigError(
-            f"The checkpoint lists {len(tensors):,} tensors; expected at most {MOST_TENSORS:,}."
-        )
+    check_count(len(tensors), "The checkpoint")
     held: dict[str, list[HeldTensor]] = {"": []}
     children: dict[str, list[str]] = {"": []}
     for tensor in tensors:
+        check_name(tensor.name, "The checkpoint")
         holder, name = _split(tensor.name)
-        for path in _prefixes(holder):
-            if path not in held:
-                held[path] = []
-                children[path] = []
-                children[path.rpartition(".")[0]].append(path)
+        for path in reversed(_new_paths(holder, held)):
+            held[path] = []
+            children[path] = []
+            children[path.rpartition(".")[0]].append(path)
         held[holder].append((name, tensor))
+        if len(held) > MOST_MODULES:
+            raise ModelConfigError(
+                f"The checkpoint's names make over {MOST_MODULES:,} modules; that is no model's."
+            )
     return {path: held[path] for path in _in_order(children)}
 
 
 def _split(name: str) -> tuple[str, str]:
-    if name.count(".") > _DEEPEST:
-        raise ModelConfigError(f"The tensor name {name!r:.80} is nested too deeply.")
     state = _QUANTIZATION_STATE.fullmatch(name)
     if state is not None:
         return state["holder"], state["name"]
@@ -56,12 +55,13 @@ def _split(name: str) -> tuple[str, str]:
     return holder, last
 
 
-def _prefixes(path: str) -> Iterator[str]:
-    end = -1
-    while path and (end := path.find(".", end + 1)) != -1:
-        yield path[:end]
-    if path:
-        yield path
+def _new_paths(path: str, known: Container[str]) -> list[str]:
+    """Return `path` and its parents up to the first that is known, innermost first."""
+    new = []
+    while path not in known:
+        new.append(path)
+        path = path.rpartition(".")[0]
+    return new
 
 
 def _in_order(children: dict[str, list[str]]) -> Iterator[str]:
