@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorascope.core.errors import SpecificationError
+from lorascope.core.errors import SpecificationError, UnmodelledError
 from lorascope.matching.bounded_regex import BoundedRegex, Pattern, compiled_pattern
 from lorascope.matching.pattern_cost import backtracking_bound
 
@@ -133,3 +133,9 @@ def test_the_answers_are_those_of_re(text: str, names: list[str]) -> None:
         return
     found = BoundedRegex().matching(pattern, names, whole=True)
     assert list(found) == [name for name in names if compiled.fullmatch(name)]
+
+
+def test_many_costly_patterns_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lorascope.matching.bounded_regex._LONGEST_IN_PROCESS_S", 0.0)
+    with pytest.raises(UnmodelledError, match="take longer than 0 s together"):
+        BoundedRegex().matching(Pattern("a.*b", "rank_pattern"), ["ab"])

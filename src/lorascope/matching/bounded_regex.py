@@ -17,6 +17,9 @@ from lorascope.matching.pattern_cost import backtracking_bound
 _IN_PROCESS_STEPS = 1e8
 """Bound on backtracking steps up to which a pattern runs here; about half a second at the worst."""
 
+_LONGEST_IN_PROCESS_S = 10.0
+"""Seconds that all patterns of one request may take here together."""
+
 _LONGEST_IN_PROCESS = 100_000
 """Characters up to which a pattern is compiled here; compiling takes time linear in them."""
 
@@ -70,6 +73,7 @@ class BoundedRegex:
     def __init__(self, time_limit_s: float = 2.0) -> None:
         self._limit_s = time_limit_s
         self._left_s = time_limit_s
+        self._left_here_s = _LONGEST_IN_PROCESS_S
 
     def matching(
         self,
@@ -94,15 +98,28 @@ class BoundedRegex:
         longest = max(map(len, names), default=0)
         steps = len(names) * backtracking_bound(pattern.regex, longest)
         if steps <= _IN_PROCESS_STEPS and len(pattern.regex) <= _LONGEST_IN_PROCESS:
+            started = time.monotonic()
             compiled = compiled_pattern(pattern)
             search = compiled.fullmatch if whole else compiled.match
             hits = ((name, search(name)) for name in names)
-            return {
+            found = {
                 name: None if group is None else hit.group(group)
                 for name, hit in hits
                 if hit is not None
             }
+            self._charge(pattern, time.monotonic() - started)
+            return found
         return self._matching_in_child(pattern, list(names), whole=whole, group=group)
+
+    def _charge(self, pattern: Pattern, seconds: float) -> None:
+        """Count what patterns take here: each is bounded, thousands of them together are not."""
+        self._left_here_s -= seconds
+        if self._left_here_s < 0:
+            raise UnmodelledError(
+                f"{pattern.where}: the patterns of this configuration take longer than "
+                f"{_LONGEST_IN_PROCESS_S:g} s together.",
+                "Write fewer or simpler ones.",
+            )
 
     def _matching_in_child(
         self, pattern: Pattern, names: list[str], *, whole: bool, group: int | str | None
