@@ -32,7 +32,8 @@ beside `schema_version` (see [output](output.md)).
 | --- | --- |
 | 0 | fine |
 | 1 | kept for findings at or above an asked severity |
-| 2 | the request could not be carried out: one message says why, nothing is left half-written |
+| 2 | the request could not be carried out: one message says why, nothing is left half-written; \
+also where PEFT would refuse what `match` was asked, which its answer then says |
 | 130 | interrupted with Ctrl-C |
 | 141 | the reader of the output has gone, as in `lorascope inspect … \\| head` |
 

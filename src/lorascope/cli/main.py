@@ -1,7 +1,7 @@
 """The `lorascope` command: from arguments to an exit code.
 
 Exit codes: 0 fine, 1 findings at or above the asked severity, 2 the request could not be carried
-out, 130 interrupted, 141 the reader of the output has gone.
+out or PEFT would refuse it, 130 interrupted, 141 the reader of the output has gone.
 """
 
 from __future__ import annotations
