@@ -180,6 +180,72 @@ def test_a_compressed_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> N
         decode(zlib.compress(b" " * 100_000))
 
 
+def _with_value(place: str, value: Any) -> bytes:
+    """INVENTORY as encoded, but for one value: `model.cls`, or `modules.layer` of the first."""
+    import json
+    import zlib
+
+    document = json.loads(zlib.decompress(encode(INVENTORY)))
+    part, _, name = place.partition(".")
+    if part == "modules":
+        document[part][name][0] = value
+    elif part == "parameters":
+        document[part][0][int(name)] = value
+    else:
+        document[part][name] = value
+    return zlib.compress(json.dumps(document).encode())
+
+
+WRONG: dict[str, tuple[Any, ...]] = {
+    "str": (None, 1, ["x"]),
+    "str | None": (1, [], False),
+    "int": ("1", None, 1.5, True),
+    "int | None": ("1", 1.5, []),
+    "bool": (1, None, "true"),
+    "bool | None": (1, "true"),
+    "tuple[str, ...]": ("ab", [1], [["x"]], None),
+    "tuple[Tower, ...]": (["nowhere"], [1], None),
+    "tuple[int, ...] | None": ("12", [1.5], ["1"], {}),
+    "tuple[Parameter, ...]": ("0", [99], ["0"], [None], None),
+}
+WRONG |= dict.fromkeys(("Kind", "Role", "Evidence", "Tower"), (None, "nothing", 1, []))
+_PLACES = [
+    (f"{part}.{field.name}", value)
+    for part, cls in (("model", ModelInfo), ("built_with", BuiltWith), ("modules", Module))
+    for field in fields(cls)
+    for value in WRONG[str(field.type)]
+] + [
+    ("parameters.0", 1),
+    ("parameters.1", "12"),
+    ("parameters.1", ["1"]),
+    ("parameters.1", 7),
+    ("parameters.2", 1),
+]
+
+
+@pytest.mark.parametrize(("place", "value"), _PLACES)
+def test_an_entry_with_a_value_of_a_wrong_type_is_absent(
+    tmp_path: Path, place: str, value: Any
+) -> None:
+    cache = Cache(tmp_path)
+    body = _with_value(place, value)
+    first = module._first_line(KEY, body)
+    (tmp_path / f"{KEY}.inventory").write_bytes(first + b"\n" + body)
+    assert cache.load(KEY) is None
+
+
+def test_the_entry_that_those_are_made_from_is_believed() -> None:
+    assert decode(_with_value("model.cls", "LlamaForCausalLM")) == INVENTORY
+
+
+def test_an_entry_of_more_lists_than_any_inventory_is_not_parsed() -> None:
+    import zlib
+
+    text = b"[" + b"[]," * 4_000_001 + b"[]]"
+    with pytest.raises(ValueError, match="more lists"):
+        decode(zlib.compress(text))
+
+
 def test_a_cache_directory_that_is_a_file_is_worked_without(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("mine")

@@ -16,12 +16,16 @@ from typing import Any
 
 from lorascope.core.inventory import BuiltWith, Inventory, ModelInfo, Module, Parameter
 from lorascope.core.roles import Evidence, Kind, Role, Tower
+from lorascope.source.field_types import check_columns, check_fields
 
 _MODULE_FIELDS = tuple(each.name for each in fields(Module))
 _MODEL_FIELDS = tuple(each.name for each in fields(ModelInfo))
 _BUILT_FIELDS = tuple(each.name for each in fields(BuiltWith))
-LARGEST_TEXT = 200_000_000
+_PARAMETER_FIELDS = tuple(each.name for each in fields(Parameter))
+LARGEST_TEXT = 64_000_000
 """Bytes of JSON; an inventory of over 60,000 modules has 10,000,000."""
+_MOST_LISTS = 4_000_000
+"""Lists and objects in that JSON, three a module, each of which takes some 60 bytes parsed."""
 _ENUMS: Mapping[str, Mapping[str, Any]] = {
     "kind": {each.value: each for each in Kind},
     "role": {each.value: each for each in Role},
@@ -58,9 +62,11 @@ def decode(content: bytes) -> Inventory:
     """
     try:
         document = json.loads(_inflated(content))
+        built_with = BuiltWith(**document["built_with"])
+        check_fields(built_with)
         return Inventory(
             model=_model(document["model"]),
-            built_with=BuiltWith(**document["built_with"]),
+            built_with=built_with,
             modules=_modules(document["modules"], document["parameters"]),
         )
     except (KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
@@ -75,6 +81,8 @@ def _inflated(content: bytes) -> bytes:
         raise ValueError(f"not an inventory: {error}") from error
     if not inflator.eof:
         raise ValueError("cut off, or larger than any inventory")
+    if text.count(b"[") + text.count(b"{") > _MOST_LISTS:
+        raise ValueError("more lists than any inventory")
     return text
 
 
@@ -83,13 +91,19 @@ def _model(values: dict[str, Any]) -> ModelInfo:
         name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
     }
     given["main_towers"] = tuple(map(Tower, given["main_towers"]))
-    return ModelInfo(**given)
+    model = ModelInfo(**given)
+    check_fields(model)
+    return model
 
 
 def _modules(columns: dict[str, list[Any]], stored: list[Any]) -> tuple[Module, ...]:
     if tuple(columns) != _MODULE_FIELDS or len({len(each) for each in columns.values()}) != 1:
         raise ValueError("other columns than this version has")
+    check_columns(Module, columns, skip=_ENUMS)
     table = [Parameter(name, tuple(shape), tied_to) for name, shape, tied_to in stored]
+    check_columns(
+        Parameter, {name: [getattr(each, name) for each in table] for name in _PARAMETER_FIELDS}
+    )
     converters: dict[str, Callable[[Any], Any]] = {
         name: members.__getitem__ for name, members in _ENUMS.items()
     }
