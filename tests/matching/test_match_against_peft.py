@@ -13,7 +13,7 @@ from match_strategies import hand_made_cases, real_cases, specs
 
 from lorascope.core.errors import SpecificationError
 from lorascope.core.spec import LoraSpec
-from lorascope.matching import match
+from lorascope.matching import explain, match
 
 
 def check(case: Case, spec: LoraSpec) -> None:
@@ -25,6 +25,7 @@ def check(case: Case, spec: LoraSpec) -> None:
     except SpecificationError as error:
         assume("does not model" not in error.what)
         ours = error
+        check_explained(case, spec, error)
     peft_says = of_peft(case.fresh(), spec)
     told = f"{case.name}\n{_stated(spec)}\nlorascope: {ours!r}\nPEFT: {peft_says!r}"
     if isinstance(peft_says, Exception) or isinstance(ours, Exception):
@@ -33,6 +34,15 @@ def check(case: Case, spec: LoraSpec) -> None:
         return
     assert dict(ours.layers) == dict(peft_says.layers), told
     assert ours.trainable == peft_says.trainable, told
+
+
+def check_explained(case: Case, spec: LoraSpec, error: SpecificationError) -> None:
+    """Require of `explain` the same words, raised or beside the entries."""
+    try:
+        told = explain(case.inventory, spec, peft_version=peft.__version__).refused
+    except SpecificationError as raised:
+        told = str(raised)
+    assert told == str(error)
 
 
 def _stated(spec: LoraSpec) -> str:
