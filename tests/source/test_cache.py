@@ -348,6 +348,7 @@ def test_reading_is_quick(tmp_path: Path, count: int, tries: int, seconds: float
     [
         ({"LORASCOPE_CACHE": "/mine"}, Path("/mine")),
         ({"LORASCOPE_CACHE": "", "XDG_CACHE_HOME": "/xdg"}, None),
+        ({"LORASCOPE_CACHE": "~no such user/x"}, None),
         ({"XDG_CACHE_HOME": "/xdg"}, Path("/xdg/lorascope")),
         ({"XDG_CACHE_HOME": "relative"}, Path.home() / ".cache" / "lorascope"),
         ({}, Path.home() / ".cache" / "lorascope"),

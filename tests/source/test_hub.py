@@ -204,8 +204,8 @@ def endpoint() -> Iterator[str]:
 def _ask(endpoint: str, home: Path, mode: str, *references: str, **more: str) -> list[str]:
     kept = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
     environment = kept | {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0"}
-    environment |= more
     environment.pop("HF_TOKEN", None)
+    environment |= more
     shown = subprocess.run(
         [sys.executable, "-c", ASK, mode, *references],
         env=environment,
@@ -253,6 +253,34 @@ def test_no_server_at_all_is_told_at_once_and_a_cached_file_serves(
     _ask(endpoint, tmp_path, "online", "owner/open@v1")
     (line,) = _ask("http://127.0.0.1:9", tmp_path, "config", "owner/open@v1")
     assert line.startswith("hub v1 {'model_type': 'llama'")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("HF_HUB_ETAG_TIMEOUT", "abc", "'abc'"),
+        ("HF_HUB_ETAG_TIMEOUT", "", "''"),
+        ("HF_HUB_DOWNLOAD_TIMEOUT", "x", "'x'"),
+        ("HF_ENDPOINT", "http://[::", "Invalid IPv6 URL"),
+        ("HTTPS_PROXY", "socks5://x:1", "SOCKS"),
+        ("HTTPS_PROXY", "http://[::", "Invalid port"),
+        ("HF_TOKEN", "hf_\u00fcber", "codec"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    endpoint: str, tmp_path: Path, variable: str, value: str, reason: str
+) -> None:
+    (line,) = _ask(endpoint, tmp_path, "online", "owner/open@v1", **{variable: value})
+    assert line.startswith("ModelReferenceError owner/open@v1 cannot be fetched: ")
+    assert reason in line
+    assert variable in line.partition("Mend or unset ")[2]
+
+
+@pytest.mark.parametrize("kind", [ConnectionError, ValueError])
+def test_no_message_shows_the_token(monkeypatch: pytest.MonkeyPatch, kind: type[Exception]) -> None:
+    raised = _fetch(monkeypatch, kind("Illegal header value b'Bearer hf_secret\x01'"))
+    assert "secret" not in str(raised)
+    assert "a header with the token was refused" in raised.what
 
 
 def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:

@@ -118,11 +118,12 @@ def cache_directory(environment: Mapping[str, str]) -> Path | None:
     """Return where the cache is, without making it.
 
     LORASCOPE_CACHE if set (empty: no cache), else `lorascope` in XDG_CACHE_HOME, on Windows in
-    LOCALAPPDATA, else in `~/.cache`. None if there is no home directory either.
+    LOCALAPPDATA, else in `~/.cache`. None if there is no home
+    directory either, or not the one that LORASCOPE_CACHE names.
     """
     stated = environment.get("LORASCOPE_CACHE")
     if stated is not None:
-        return Path(stated).expanduser() if stated else None
+        return _expanded(stated) if stated else None
     for variable in ("XDG_CACHE_HOME", "LOCALAPPDATA") if os.name == "nt" else ("XDG_CACHE_HOME",):
         base = environment.get(variable)
         if base and Path(base).is_absolute():  # a relative one is to be ignored, says XDG
@@ -130,6 +131,13 @@ def cache_directory(environment: Mapping[str, str]) -> Path | None:
     try:
         return Path.home() / ".cache" / "lorascope"
     except RuntimeError:
+        return None
+
+
+def _expanded(stated: str) -> Path | None:
+    try:
+        return Path(stated).expanduser()
+    except RuntimeError:  # `~name` of a user who has no home
         return None
 
 

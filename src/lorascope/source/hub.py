@@ -16,6 +16,7 @@ from typing import NoReturn
 from lorascope.core.errors import ModelConfigError, ModelReferenceError
 from lorascope.source.config_file import LARGEST_CONFIG
 from lorascope.source.examples import example_of_hub_id
+from lorascope.source.hub_settings import clear_settings_errors, without_token
 from lorascope.source.references import HubName
 
 TIMEOUT = 10.0
@@ -43,9 +44,15 @@ def fetch_file(name: HubName, filename: str, *, offline: bool) -> Path | None:
 
     Raises:
         NotCachedError: Offline, and the file is not in the cache.
-        ModelReferenceError: The repository or revision is absent, gated or out of reach.
+        ModelReferenceError: The repository or revision is absent, gated or out of reach, or a
+            setting of huggingface_hub is wrong.
         ModelConfigError: The file is too large to be a config.
     """
+    with clear_settings_errors(_shown(name)):
+        return _fetched_file(name, filename, offline=offline)
+
+
+def _fetched_file(name: HubName, filename: str, *, offline: bool) -> Path | None:
     from huggingface_hub.constants import HF_HUB_OFFLINE
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
@@ -70,9 +77,10 @@ def fetch_file(name: HubName, filename: str, *, offline: bool) -> Path | None:
 
 def cached_file(name: HubName, filename: str) -> Path | None:
     """Return the path of a file in huggingface_hub's cache, or None if it is not there."""
-    from huggingface_hub.file_download import try_to_load_from_cache
+    with clear_settings_errors(_shown(name)):
+        from huggingface_hub.file_download import try_to_load_from_cache
 
-    path = try_to_load_from_cache(name.repo_id, filename, revision=name.revision)
+        path = try_to_load_from_cache(name.repo_id, filename, revision=name.revision)
     return Path(path) if isinstance(path, str) else None
 
 
@@ -168,7 +176,7 @@ def _shown(name: HubName) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return without_token((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
 def hub_errors() -> tuple[type[BaseException], ...]:

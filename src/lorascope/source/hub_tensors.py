@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lorascope.core.errors import ModelConfigError, ModelReferenceError
 from lorascope.source.hub import cached_file, hub_error, hub_errors, quiet_hub
+from lorascope.source.hub_settings import clear_settings_errors
 from lorascope.source.references import HubName
 from lorascope.source.safetensors_header import (
     INDEX_FILE,
@@ -35,7 +36,10 @@ def hub_tensors(name: HubName, *, offline: bool) -> tuple[TensorHeader, ...] | N
             return read_checkpoint(cached)
         except ModelReferenceError:  # the index is cached, but not all of its shards
             pass
-    return None if offline else _fetched(name)
+    if offline:
+        return None
+    with clear_settings_errors(name.repo_id):
+        return _fetched(name)
 
 
 def _cached(name: HubName) -> Path | None:
