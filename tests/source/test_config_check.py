@@ -15,12 +15,12 @@ from lorascope.source.examples import Example, list_examples
     [
         (
             {"num_hidden_layers": 10**9},
-            "num_hidden_layers is 1,000,000,000; expected at most 2,000",
+            "num_hidden_layers is 1,000,000,000; expected at most 1,000",
         ),
         ({"n_layer": 10**9}, "n_layer is 1,000,000,000"),
         ({"text_config": {"num_hidden_layers": 5000}}, "text_config.num_hidden_layers is 5,000"),
         ({"encoder_layers": 3000}, "encoder_layers is 3,000"),
-        ({"num_decoder_layers": 3000}, "num_decoder_layers is 3,000; expected at most 2,000"),
+        ({"num_decoder_layers": 3000}, "num_decoder_layers is 3,000; expected at most 1,000"),
         ({"depths": [2, 2, 10**6]}, "depths is 1,000,000"),
         ({"layers_block_type": ["mamba"] * 2001}, "layers_block_type lists 2,001 entries"),
         ({"num_experts": 10**7}, "num_experts is 10,000,000; expected at most 100,000"),
@@ -28,6 +28,25 @@ from lorascope.source.examples import Example, list_examples
         (
             {"num_hidden_layers": 1000, "n_routed_experts": 1000},
             "num_hidden_layers × n_routed_experts is 1,000 × 1,000; expected at most 200,000",
+        ),
+        ({"model_type": ["llama"]}, "model_type is ['llama']; expected a string"),
+        (
+            {"model_type": "llama", "text_config": {"model_type": {"a": 1}, "num_experts": 2}},
+            "text_config.model_type is {'a': 1}; expected a string",
+        ),
+        ({"vision_config": {"num_labels": 200_001}}, "num_labels is 200,001; expected at most 200"),
+        ({"prior_encoder_num_flows": 10**6}, "prior_encoder_num_flows is 1,000,000"),
+        ({"num_self_attends_per_block": 10**6}, "num_self_attends_per_block is 1,000,000"),
+        ({"encoder_hash_byte_group_nb_functions": 10**6}, "group_nb_functions is 1,000,000"),
+        ({"depth_coefficient": 1e9}, "depth_coefficient is 1000000000.0"),
+        ({"sub_config": {"num_feature_levels": 10**7}}, "num_feature_levels is 10,000,000"),
+        ({"x": {"out_channels": [8, 10**7]}}, "x.out_channels is 10,000,000; expected at most 1,"),
+        ({"depths": [900, 900, 900]}, "asks for 2,700 layers and blocks in all"),
+        ({"num_blocks": [[900, 900], [900]]}, "asks for 2,700 layers and blocks in all"),
+        ({"l_layers": 900, "x_layers": 900, "r_layers": 900}, "2,700 layers and blocks in all"),
+        (
+            {"encoder_layers": 900, "decoder_config": {"decoder_layers": 900, "n_layer": 900}},
+            "asks for 2,700 layers and blocks in all; expected at most 2,000",
         ),
         ({"hidden_size": 10**7}, "hidden_size is 10,000,000; expected at most 1,000,000"),
         ({"vocab_size": 10**12}, "vocab_size is"),
@@ -70,6 +89,8 @@ def test_impossible_or_contradictory_fields_are_named(config: dict[str, Any], me
         {"num_hidden_layers": 45, "layer_types": ["full_attention"] * 48},
         {"model_type": "doge", "num_hidden_layers": 32, "num_experts": 16384},
         {"max_window_layers": 10**6, "vision_feature_layer": -2},
+        {"n_positions": 10**7, "num_vocab_tokens": 10**7, "num_labels": 21_843},
+        {"num_hidden_layers": 128, "mlp_only_layers": list(range(128)), "depths": [2, 2, 18, 2]},
         {"intermediate_size": [8192] * 30, "num_key_value_heads": [4, 2, 1]},
         {"hidden_size": 4096.0, "num_key_value_heads": None, "n_inner": None},
         {"num_attention_heads": 0, "num_key_value_heads": 0},
@@ -99,6 +120,15 @@ def test_every_default_config_of_transformers_passes() -> None:
         check_config(json.loads(json.dumps(config, default=str)), model_type)
         checked += 1
     assert checked > 500
+
+
+@pytest.mark.parametrize("key", ["depths", "num_hidden_layers", "out_channels"])
+def test_lists_nested_deeply_are_walked_without_recursion(key: str) -> None:
+    value: Any = 10**9
+    for _ in range(50_000):
+        value = [value]
+    with pytest.raises(ModelConfigError, match="is 1,000,000,000"):
+        check_config({key: value}, "config.json")
 
 
 def test_deep_nesting_is_refused_without_recursion() -> None:

@@ -13,7 +13,10 @@ from typing import Any
 from lorascope.core.errors import ModelConfigError
 from lorascope.source.config_fields import SPELLINGS, named_size
 
-MOST_LAYERS = 2_000
+MOST_LAYERS = 1_000
+"""Of one kind, at one level; the deepest published model has 130."""
+MOST_BLOCKS = 2_000
+"""Layers and blocks of all kinds and levels together."""
 MOST_EXPERTS = 100_000
 MOST_EXPERT_MODULES = 200_000
 """Layers times experts, for classes that build one module an expert."""
@@ -37,9 +40,26 @@ _COUNTS = (
     (re.compile(r"(?!max_)(.*_)?(layers?|blocks|depths?|stages)"), MOST_LAYERS),
     (re.compile(r"(.*_)?experts?"), MOST_EXPERTS),
     (re.compile(r"(.*_)?(codebooks|quantizers|groups|loops)"), 10_000),
-    (re.compile(r"(.*_)?(size|sizes|dim|dims|channels)"), 1_000_000_000),
+    (re.compile(r".*(flows|attends|functions|convs|repeats|networks)(_.*)?"), 10_000),
+    (re.compile(r"(depth|width)_(coefficient|multiplier)"), 1_000),
+    (re.compile(r"num_labels|num_classes"), 200_000),
+    (re.compile(r"(.*_)?(size|sizes|dim|dims)"), 1_000_000_000),
+    (
+        re.compile(
+            r"(?!.*(position|vocab|token|embedding|ctx|context|length|size|dim|sample|step|param))"
+            r"((.*_)?(num|number|n)_.*|.*(block|group|depth|channels).*|.*_(num|number|coefficient))"
+        ),
+        1_000_000,
+    ),
 )
 """Counts of modules under any other name (full match), with their bounds."""
+_BLOCKS = re.compile(
+    r"(?!max_)((.*_)?(n_layer|layers|blocks|depths?)|(blocks|layers)_per_(stage|stack)"
+    r"|.*numb?_(of_)?layers.*)"
+)
+"""Numbers of layers and blocks, or lists of one number a stage (full match)."""
+_INDICES = re.compile(r"(?!.*(num|depths|per_st|^n_)).*(layers|blocks)")
+"""Lists of layer indices, which name layers instead of counting them (full match)."""
 _LISTS = re.compile(r".*(layer|block|depth).*")
 _DEEPEST = 100
 _FLAT_EXPERTS = frozenset({"doge"})
@@ -72,12 +92,20 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
     Raises:
         ModelConfigError: A size is impossible, or two fields contradict each other.
     """
+    blocks = 0
     for prefix, level in _levels(config, where):
+        _check_model_type(level.get("model_type"), f"{where}: {prefix}model_type")
         for key, value in level.items():
             _check_field(key, value, f"{where}: {prefix}{key}")
         _check_expert_modules(level, f"{where}: {prefix}")
         _check_heads(level, f"{where}: {prefix}")
         _check_layer_types(level, f"{where}: {prefix}")
+        blocks += sum(_blocks(key, value) for key, value in level.items())
+        if blocks > MOST_BLOCKS:
+            raise ModelConfigError(
+                f"{where}: it asks for {_quoted(blocks)} layers and blocks in all; expected at most"
+                f" {MOST_BLOCKS:,}."
+            )
 
 
 def _levels(config: Mapping[str, Any], where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -107,6 +135,31 @@ def _check_field(key: str, value: object, where: str) -> None:
         )
 
 
+def _check_model_type(value: object, where: str) -> None:
+    if value is not None and not isinstance(value, str):
+        raise ModelConfigError(f"{where} is {_quoted(value)}; expected a string.")
+
+
+def _blocks(key: str, value: object) -> int:
+    """How many layers or blocks a field asks for; 0 if it counts none."""
+    if not _BLOCKS.fullmatch(key):
+        return 0
+    if isinstance(value, list) and _INDICES.fullmatch(key):
+        return 0
+    return sum(each for each in _leaves(value) if isinstance(each, int) and each > 0)
+
+
+def _leaves(value: object) -> Iterator[object]:
+    """Yield what lists in lists hold. No recursion."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, list):
+            waiting.extend(each)
+        else:
+            yield each
+
+
 def _check_size(value: object, largest: int, where: str) -> None:
     """A size is null, a whole number, or (in some families) one whole number a layer."""
     if value is None or isinstance(value, Mapping):
@@ -116,7 +169,7 @@ def _check_size(value: object, largest: int, where: str) -> None:
             raise ModelConfigError(
                 f"{where} lists {len(value):,} values; expected at most {MOST_LAYERS:,}."
             )
-        for each in value:
+        for each in _leaves(value):
             _check_size(each, largest, where)
         return
     whole = isinstance(value, int) and not isinstance(value, bool)
@@ -128,11 +181,9 @@ def _check_size(value: object, largest: int, where: str) -> None:
 
 
 def _check_at_most(value: object, largest: int, where: str) -> None:
-    if isinstance(value, list):
-        for each in value:
-            _check_at_most(each, largest, where)
-    elif isinstance(value, (int, float)) and value > largest:
-        raise ModelConfigError(f"{where} is {_quoted(value)}; expected at most {largest:,}.")
+    for each in _leaves(value):
+        if isinstance(each, (int, float)) and each > largest:
+            raise ModelConfigError(f"{where} is {_quoted(each)}; expected at most {largest:,}.")
 
 
 def _check_expert_modules(level: Mapping[str, Any], where: str) -> None:
