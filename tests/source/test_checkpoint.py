@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from checkpoint_files import gguf_bytes
 
+import lorascope
 from lorascope.core.errors import ModelConfigError, ModelReferenceError
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.roles import Kind
@@ -230,6 +231,14 @@ def test_a_gguf_file_in_the_words_of_transformers(tmp_path: Path) -> None:
         6,
     )
     assert any("1 tensors keep GGUF's names" in note for note in inventory.model.notes)
+
+
+def test_each_note_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(gguf_bytes({"general.architecture": "nova9"}, [("blk.0.q.weight", (8, 8))]))
+    notes = lorascope.inspect(path, cache=False).model.notes
+    assert any("nova9 has no known class" in note for note in notes)
+    assert len(set(notes)) == len(notes)
 
 
 def test_no_checkpoint_and_an_absurd_one() -> None:

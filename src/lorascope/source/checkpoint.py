@@ -31,6 +31,8 @@ _NUMBERED_EXPERT = re.compile(r"(^|\.)experts\.\d+\.")
 def inventory_from_tensors(source: ModelSource) -> Inventory:
     """Read an inventory off the checkpoint's headers. Neither torch nor transformers is needed.
 
+    The source's own notes are left to who labels the inventory, as with one that was built.
+
     Raises:
         ModelReferenceError: There is no checkpoint at hand.
         ModelConfigError: A header is malformed.
@@ -56,7 +58,7 @@ def inventory_from_tensors(source: ModelSource) -> Inventory:
     )
     model = _model_info(source, config, stated, modules)
     return Inventory(
-        model=replace(model, notes=(*source.notes, *_notes(source, model, modules, renamed))),
+        model=replace(model, notes=tuple(_notes(source, model, modules, renamed))),
         built_with=BuiltWith(method="checkpoint", lorascope=__version__),
         modules=modules,
     )
