@@ -127,6 +127,13 @@ def test_a_stated_length_that_is_too_short_is_named(tmp_path: Path) -> None:
     assert "its header has 20 bytes; that may be wrong" in str(caught.value.hint)
 
 
+def test_headers_are_read_once_however_often_they_are_asked(tmp_path: Path) -> None:
+    write_safetensors(tmp_path / "model.safetensors", {"a.weight": (1,)})
+    for reference in (tmp_path, tmp_path / "model.safetensors"):
+        source = resolve(str(reference))
+        assert source.tensors() is source.tensors() is not None
+
+
 def test_names_that_make_too_many_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tensor_tree, "MOST_MODULES", 50)
     names = [".".join(f"{index}.{part}" for part in range(20)) for index in range(3)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def _directory(reference: str, path: Path) -> ModelSource:
         origin="directory",
         directory=path,
         base_model=str(path.absolute()),  # adapters are read from elsewhere too
-        tensor_reader=lambda: read_checkpoint(path),
+        tensor_reader=cache(lambda: read_checkpoint(path)),
     )
 
 
@@ -96,7 +97,7 @@ def _config(reference: str, path: Path) -> ModelSource:
             "Name a model's config.json.",
         )
     return replace(
-        source, directory=path.parent, tensor_reader=lambda: read_checkpoint(path.parent)
+        source, directory=path.parent, tensor_reader=cache(lambda: read_checkpoint(path.parent))
     )
 
 
@@ -111,7 +112,7 @@ def _safetensors(reference: str, path: Path) -> ModelSource:
         source,
         origin="directory",
         directory=path.parent,
-        tensor_reader=lambda: read_safetensors(path),
+        tensor_reader=cache(lambda: read_safetensors(path)),
     )
 
 

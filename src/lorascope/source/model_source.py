@@ -44,7 +44,7 @@ class ModelSource:
     """How to read the checkpoint's headers; None if no checkpoint is at hand."""
 
     def tensors(self) -> tuple[TensorHeader, ...] | None:
-        """Read the checkpoint's tensor headers, from disk or from the Hub.
+        """Read the checkpoint's tensor headers, from disk or from the Hub, once.
 
         Returns:
             All tensors in checkpoint order, or None if there is no checkpoint at hand.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from lorascope.core.errors import LorascopeError, ModelReferenceError
@@ -112,7 +113,7 @@ class _Resolver:
             origin="hub",
             revision=name.revision,
             base_model=name.repo_id,
-            tensor_reader=lambda: hub_tensors(name, offline=self._offline),
+            tensor_reader=cache(lambda: hub_tensors(name, offline=self._offline)),
         )
 
     def _hub_files(self, name: HubName) -> tuple[Path | None, Path | None]:

@@ -8,7 +8,7 @@ from collections.abc import Container, Iterator, Sequence
 from lorascope.core.errors import ModelConfigError
 from lorascope.source.tensors import TensorHeader, check_count, check_name
 
-MOST_MODULES = 250_000
+MOST_MODULES = 150_000
 """The largest published checkpoints name 100,000."""
 _QUANTIZATION_STATE = re.compile(
     r"(?P<holder>.+)\.(?P<name>weight\.(absmax|quant_map|nested_absmax|nested_quant_map"
