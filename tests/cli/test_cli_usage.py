@@ -2,12 +2,11 @@ import pytest
 from commands import run
 
 from lorascope._version import __version__
-from lorascope.cli import common, plan_command, schema_command, values
+from lorascope.cli import common, plan_command, values
 from lorascope.cli.parser import COMMANDS, build_parser
 from lorascope.core.roles import Tower
 from lorascope.planning import PRESETS, TASKS
 from lorascope.planning.request import BIASES
-from lorascope.report.schemas import SCHEMA_NAMES
 
 Capture = pytest.CaptureFixture[str]
 
@@ -49,7 +48,6 @@ def test_choices_repeated_for_a_quick_start_are_the_real_ones() -> None:
     assert set(plan_command.TASKS) == set(TASKS)
     assert plan_command.BIASES == BIASES
     assert tuple(str(tower) for tower in Tower) == common.TOWERS
-    assert schema_command.NAMES == SCHEMA_NAMES
 
 
 @pytest.mark.parametrize(

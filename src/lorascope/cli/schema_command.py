@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-NAMES = ("inspect", "plan", "compare", "match", "models", "error")
-"""As `lorascope.report.schemas.SCHEMA_NAMES`; stated here so that --help imports nothing."""
+from lorascope.report.schemas import SCHEMA_NAMES, schema_text
 
 _EPILOG = """\
 examples:
@@ -21,14 +20,13 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         description="Print the schema (JSON Schema 2020-12) of what a command prints with --json.",
         epilog=_EPILOG,
     )
-    parser.add_argument("name", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
+    parser.add_argument("name", metavar="NAME", choices=SCHEMA_NAMES, help=", ".join(SCHEMA_NAMES))
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the schema."""
     from lorascope.cli import output
-    from lorascope.report.schemas import schema_text
 
     output.write(schema_text(options.name))
     return 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 SCHEMA_NAMES = ("inspect", "plan", "compare", "match", "models", "error")
 
 
@@ -13,4 +11,6 @@ def schema_text(name: str) -> str:
     Args:
         name: One of `SCHEMA_NAMES`.
     """
+    from importlib.resources import files  # not on the way to --help
+
     return (files(__package__) / "schema" / f"{name}.schema.json").read_text("utf-8")
