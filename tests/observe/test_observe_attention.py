@@ -12,7 +12,7 @@ from transformers import AttentionInterface, AutoConfig, AutoModelForCausalLM, A
 
 from lorascope.core.roles import Role
 from lorascope.observe import observe_attention
-from lorascope.observe.attention import IMPLEMENTATION
+from lorascope.observe.attempts import IMPLEMENTATION
 
 Q, K, V, O = Role.ATTENTION_Q, Role.ATTENTION_K, Role.ATTENTION_V, Role.ATTENTION_O  # noqa: E741
 

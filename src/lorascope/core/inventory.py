@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 
+from lorascope.core.observation import Observed
 from lorascope.core.roles import ROUTERS, Evidence, Kind, Role, Tower
 
 SCHEMA_VERSION = 1
@@ -71,6 +72,8 @@ class Module:
     """True if the kind was read off tensor names and shapes instead of a built class."""
     hazards: tuple[str, ...] = ()
     """Codes of `HAZARDS` that apply."""
+    observed: Observed | None = None
+    """What a forward pass showed of it; None if none was run, or it is not adaptable."""
 
     @property
     def name(self) -> str:

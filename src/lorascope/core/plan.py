@@ -9,6 +9,7 @@ from typing import Any
 
 from lorascope.core.errors import INSTALL_TORCH, MissingDependencyError
 from lorascope.core.inventory import ModelInfo
+from lorascope.core.memory import Memory
 from lorascope.core.roles import Role, Tower
 
 
@@ -72,8 +73,8 @@ class Plan:
     """Base parameters under an adapter."""
     advice: tuple[Advice, ...] = ()
     findings: tuple[Finding, ...] = ()
-    memory: Mapping[str, Any] | None = None
-    """None until asked; see the memory prediction."""
+    memory: Memory | None = None
+    """Of one training step; None until asked."""
 
     def to_peft(self) -> Any:
         """Return the `peft.LoraConfig` of this plan.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,28 +12,22 @@ from torch import nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
+from lorascope.observe.attempts import (
+    ATTEMPTS,
+    IMPLEMENTATION,
+    configs_of,
+    experts_implementation,
+    quiet,
+)
 from lorascope.observe.conclude import roles_of
 from lorascope.observe.inputs import NoInputsError, inputs_for
 from lorascope.observe.provenance import OutOfTimeError, Provenance, Trace, linear_weights
-from lorascope.observe.twin import hollow_twin, meta_twin
 
 if TYPE_CHECKING:
     from lorascope.core.roles import Role
 
-IMPLEMENTATION = "lorascope"
-"""Name under which the watching attention function is registered with transformers."""
-
-
 SECONDS = 60.0
 """Time that one forward pass is given."""
-
-_ATTEMPTS = (
-    (meta_twin, "meta", IMPLEMENTATION),
-    (meta_twin, "meta", "eager"),
-    (hollow_twin, "cpu", IMPLEMENTATION),
-    (hollow_twin, "cpu", "eager"),
-)
-"""How the copy is made, where it lies and which attention it runs, the quickest way first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +51,7 @@ def observe_attention(model: nn.Module) -> Observation:
     those do not do, on zeros.
     """
     failures: list[str] = []
-    for make, device, implementation in _ATTEMPTS:
+    for make, device, implementation in ATTEMPTS:
         try:
             twin = make(model)
             trace, called = _run(twin, inputs_for(twin, device), implementation)
@@ -93,7 +86,7 @@ def _run(
     called: set[str] = set()
     paths = {id(module): path for path, module in model.named_modules()}
     with (
-        _quiet(),
+        quiet(),
         torch.no_grad(),
         _calls_noted(model, provenance, called),
         _watching(model, provenance, paths, implementation),
@@ -154,8 +147,8 @@ def _watching(
 
     AttentionInterface.register(IMPLEMENTATION, attention)
     AttentionMaskInterface.register(IMPLEMENTATION, eager_mask)
-    experts = _experts_implementation(model)
-    for config in _configs(model):
+    experts = experts_implementation(model)
+    for config in configs_of(model):
         config._attn_implementation_internal = implementation  # noqa: SLF001 - of the copy
         config._experts_implementation_internal = experts  # noqa: SLF001 - as above
     try:
@@ -163,27 +156,3 @@ def _watching(
     finally:
         for interface in (AttentionInterface, AttentionMaskInterface):
             interface._global_mapping.pop(IMPLEMENTATION, None)  # noqa: SLF001 - no other way
-
-
-def _experts_implementation(model: nn.Module) -> str:
-    # Meta tensors cannot say which experts were chosen; the batched product need not know.
-    first = next(model.parameters(), None)
-    return "batched_mm" if first is not None and first.device.type == "meta" else "eager"
-
-
-def _configs(model: nn.Module) -> Iterator[Any]:
-    seen: set[int] = set()
-    for module in model.modules():
-        config = getattr(module, "config", None)
-        if config is None or id(config) in seen:
-            continue
-        seen.add(id(config))
-        if hasattr(config, "_attn_implementation_internal"):
-            yield config
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lorascope.core.paths import joined
+from lorascope.observe.answers import ASKS_FOR_VALUES
 
 PRODUCTS = frozenset(
     {
@@ -110,25 +111,6 @@ class Trace:
     """Path of a weight → position of its first product."""
 
 
-def _scalar(tensor: torch.Tensor) -> bool | int | float:
-    """Answer for the value of a meta tensor: false, zero. Most ask whether a mask is trivial."""
-    if tensor.dtype is torch.bool:
-        return False
-    return 0.0 if tensor.dtype.is_floating_point else 0
-
-
-def _one_place(tensor: torch.Tensor) -> torch.Tensor:
-    """Answer for the places where a meta tensor is not zero: one. Most ask for hit experts."""
-    return tensor.new_empty((1, tensor.dim()), dtype=torch.long)
-
-
-_ASKS_FOR_VALUES: Mapping[str, Callable[[torch.Tensor], Any]] = {
-    "_local_scalar_dense": _scalar,
-    "nonzero": _one_place,
-}
-"""Operators that need values → what a meta tensor, which has none, answers."""
-
-
 class OutOfTimeError(Exception):
     """The forward pass took longer than it was given; what was seen until then still counts."""
 
@@ -165,8 +147,8 @@ class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch i
         if time.monotonic() > self._deadline:
             raise OutOfTimeError
         name = func.overloadpacket.__name__
-        if name in _ASKS_FOR_VALUES and args[0].is_meta:
-            result = _ASKS_FOR_VALUES[name](args[0])
+        if name in ASKS_FOR_VALUES and args[0].is_meta:
+            result = ASKS_FOR_VALUES[name](args[0])
         else:
             result = func(*args, **(kwargs or {}))
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]

@@ -1,0 +1,51 @@
+"""What one forward pass on weightless tensors showed of a model's modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from lorascope.core.roles import Role
+
+
+class Call(StrEnum):
+    """Whether a module's forward ran. The values are the words of the JSON output."""
+
+    CALLED = "called"
+    READ_DIRECTLY = "read_directly"
+    """Its weight was read although its forward never ran: an adapter there learns nothing."""
+    NOT_REACHED = "not_reached"
+    """Neither: no input led there (no image given, an expert that no token chose)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the run showed of one adaptable module."""
+
+    call: Call
+    role: Role | None = None
+    """What the data flow says the module does; None if it does not tell."""
+    affine: bool | None = None
+    """Whether its output is x·Wᵀ + b; None if that was not tried."""
+    input_group: int | None = None
+    """Modules with the same number read the very same tensor; None if not called."""
+    input_kept: bool | None = None
+    """Whether autograd keeps that input for the backward pass even if nothing here is adapted;
+    None if not called, or if the pass ran without gradients."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the run showed of a whole model."""
+
+    modules: Mapping[str, Observed] = field(default_factory=dict)
+    """Path of an adaptable module (as in the inventory) → what was seen of it."""
+    inputs: tuple[str, ...] = ()
+    """Names of the arguments that the forward pass was given."""
+    attentions: int = 0
+    """How many attentions ran."""
+    is_partial: bool = False
+    """True if the pass was cut (time, an error halfway): modules not reached tell nothing."""
+    reason: str | None = None
+    """Why nothing, or only a part, could be seen; None if all went well."""
