@@ -80,5 +80,9 @@ class PlanError(LorascopeError):
     """No plan can be made as asked: this model has no such role, or nothing fits the budget."""
 
 
+class MemoryPredictionError(LorascopeError):
+    """The memory of a training step cannot be predicted: the model's step fails, and why."""
+
+
 class OutputError(LorascopeError):
     """A file or directory could not be written; nothing was left half-written."""
