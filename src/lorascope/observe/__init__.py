@@ -1,5 +1,6 @@
 """What modules do when the model runs on weightless tensors. Imports torch."""
 
-from lorascope.observe.attention import Observation, observe_attention
+from lorascope.observe.attention import observe_attention
+from lorascope.observe.observation import observe
 
-__all__ = ["Observation", "observe_attention"]
+__all__ = ["observe", "observe_attention"]
