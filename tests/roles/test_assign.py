@@ -112,7 +112,7 @@ def test_a_model_of_patches_without_tokens_is_vision() -> None:
     query = linear("encoder.layer.0.attention.self.query", (8, 8))
     inventory = assign(inventory_of([patches, query], model_type="vit"))
     assert inventory.model.main_towers == (Tower.VISION,)
-    assert inventory.by_path[query.path].hazards == ("vision_tower",)
+    assert inventory.by_path[query.path].hazards == ("perception_tower",)
 
 
 def test_cross_attention_is_told_from_self_attention() -> None:

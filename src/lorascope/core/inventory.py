@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 
-from lorascope.core.observation import Observed
+from lorascope.core.observation import ObservationInfo, Observed
 from lorascope.core.roles import ROUTERS, Evidence, Kind, Role, Tower
 
 SCHEMA_VERSION = 1
@@ -131,7 +131,7 @@ HAZARDS: Mapping[str, str] = {
     "unsupported_class": "PEFT's LoRA does not take this class",
     "router": "routes tokens to experts; adapting it disturbs the balance between them",
     "tied": "shares its weight with another module, which an adapter here does not follow",
-    "vision_tower": "belongs to a vision or audio tower",
+    "perception_tower": "belongs to a vision or audio tower",
 }
 """Hazard codes and what each means."""
 
@@ -210,6 +210,8 @@ class Inventory:
     model: ModelInfo
     built_with: BuiltWith
     modules: tuple[Module, ...] = field(repr=False)
+    observation: ObservationInfo | None = None
+    """How the model was run to observe its modules; None if it was not."""
 
     @cached_property
     def by_path(self) -> Mapping[str, Module]:

@@ -49,3 +49,22 @@ class Observation:
     """True if the pass was cut (time, an error halfway): modules not reached tell nothing."""
     reason: str | None = None
     """Why nothing, or only a part, could be seen; None if all went well."""
+
+    @property
+    def info(self) -> ObservationInfo:
+        """The same without the modules."""
+        return ObservationInfo(self.inputs, self.attentions, self.is_partial, self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationInfo:
+    """That a model was run, and how: what an inventory keeps beside what each module shows."""
+
+    inputs: tuple[str, ...] = ()
+    """Names of the arguments that the forward pass was given."""
+    attentions: int = 0
+    """How many attentions ran."""
+    is_partial: bool = False
+    """True if the pass was cut (time, an error halfway): modules not reached tell nothing."""
+    reason: str | None = None
+    """Why nothing, or only a part, could be seen; None if all went well."""

@@ -110,7 +110,7 @@ def _mark(module: Module) -> str:
 
 def _is_hazardous(module: Module) -> bool:
     # These two are told by the row's section and by its "=".
-    return bool(set(module.hazards) - {"tied", "vision_tower"})
+    return bool(set(module.hazards) - {"tied", "perception_tower"})
 
 
 def _row(row: FoldedRow, total: int) -> Row:
@@ -208,7 +208,7 @@ def _hazards(shown: Iterable[Module], width: int) -> list[Line]:
     by_code: dict[str, list[str]] = {}
     for module in shown:
         for code in module.hazards:
-            if code != "vision_tower":  # which the row's section tells
+            if code != "perception_tower":  # which the row's section tells
                 by_code.setdefault(code, []).append(module.path)
     if not by_code:
         return []

@@ -43,5 +43,5 @@ def hazards_of(
     if module.path in tied:
         codes.append("tied")
     if tower in _SENSES:
-        codes.append("vision_tower")
+        codes.append("perception_tower")
     return tuple(dict.fromkeys(codes))
