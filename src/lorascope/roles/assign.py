@@ -8,9 +8,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from lorascope.core.roles import Evidence, Kind, Role, Tower
+from lorascope.roles.agreement import disagreements, merged
 from lorascope.roles.blocks import BLOCK_GROUPS, block_path, layer_numbers
 from lorascope.roles.context import shipped_context
-from lorascope.roles.hazards import hazards_of, tied_paths
+from lorascope.roles.hazards import all_hazards
 from lorascope.roles.matcher import Matcher
 from lorascope.roles.tables import shipped_rules
 from lorascope.roles.towers import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lorascope.core.inventory import Inventory, Module
+    from lorascope.core.observation import Observation, Observed
     from lorascope.roles.context import Context
     from lorascope.roles.rule import Rule
 
@@ -34,32 +36,52 @@ _CONVOLUTION_GROUPS = frozenset({"conv"})
 
 _ATTENTION_GROUPS = frozenset({"attention", "linear_attention"})
 
+_UNKNOWN = (Role.UNKNOWN, Evidence.UNKNOWN)
 
-def assign(inventory: Inventory) -> Inventory:
+
+def assign(inventory: Inventory, observation: Observation | None = None) -> Inventory:
     """Return the inventory with role, evidence, rule, layer, tower and hazards of each module.
 
-    Pure: nothing is built or run. A module that no row speaks of keeps the role `unknown`. A tower
-    that the config's structure gave is kept; the names decide the others.
+    Pure: nothing is built or run. A module that no row speaks of and of which the forward pass
+    showed nothing keeps the role `unknown`. Where the two differ the name's role is kept and a note
+    tells of it. A tower that the config's structure gave is kept; the names decide the others.
+
+    Args:
+        inventory: The model.
+        observation: What a forward pass showed of it; None if none was run.
     """
     rules = _rules(inventory)
-    roles = {path: rule.role for path, rule in rules.items()}
+    seen = {} if observation is None else observation.modules
+    known = {
+        module.path: merged(_role(rules.get(module.path)), seen.get(module.path))
+        for module in inventory.modules
+        if module.path in rules or module.path in seen
+    }
+    roles = {path: role for path, (role, _) in known.items() if role is not Role.UNKNOWN}
     blocks = _blocks(inventory.modules, roles)
     towers = _towers(inventory.modules, roles, blocks, inventory.model.model_type or "")
     numbers = _layers(towers, blocks)
-    tied = tied_paths(inventory.modules)
-    kinds = {module.path: module.kind for module in inventory.modules}
+    hazards, lifted = all_hazards(inventory.modules, rules, roles, towers, seen)
     modules = tuple(
         _described(
             module,
             rules.get(module.path),
+            *known.get(module.path, _UNKNOWN),
             layer=numbers.get(blocks.get(module.path, "")),
             tower=towers[module.path],
-            hazards=hazards_of(module, towers[module.path], rules.get(module.path), tied, kinds),
+            hazards=hazards[module.path],
+            observed=seen.get(module.path),
         )
         for module in inventory.modules
     )
     main = main_towers(m for m in modules if m.layer is not None and m.kind.adaptable)
-    return replace(inventory, model=replace(inventory.model, main_towers=main), modules=modules)
+    notes = dict.fromkeys((*inventory.model.notes, *disagreements(modules), *lifted))
+    return replace(
+        inventory,
+        model=replace(inventory.model, main_towers=main, notes=tuple(notes)),
+        modules=modules,
+        observation=None if observation is None else observation.info,
+    )
 
 
 @cache
@@ -82,23 +104,31 @@ def _rules(inventory: Inventory) -> dict[str, Rule]:
     return found
 
 
+def _role(rule: Rule | None) -> Role | None:
+    return None if rule is None else rule.role
+
+
 def _described(
     module: Module,
     rule: Rule | None,
+    role: Role,
+    evidence: Evidence,
     *,
     layer: int | None,
     tower: Tower,
     hazards: tuple[str, ...],
+    observed: Observed | None,
 ) -> Module:
     return replace(
         module,
-        role=Role.UNKNOWN if rule is None else rule.role,
-        evidence=Evidence.UNKNOWN if rule is None else Evidence.NAMED,
+        role=role,
+        evidence=evidence,
         rule=None if rule is None else rule.name,
         layer=layer,
         tower=tower,
-        cross_attention=rule is not None and _is_cross_attention(module.path, rule.role),
+        cross_attention=_is_cross_attention(module.path, role),
         hazards=hazards,
+        observed=observed,
     )
 
 
