@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from lorascope.core.errors import (
     LorascopeError,
     MissingDependencyError,
     ModelReferenceError,
+    PlanError,
     RemoteCodeError,
     SpecificationError,
     UnknownModelTypeError,
@@ -25,15 +26,20 @@ from lorascope.core.errors import (
 from lorascope.core.inventory import Inventory
 from lorascope.core.spec import LoraSpec
 from lorascope.source.cache import Cache, cache_key
-from lorascope.source.config_file import load_config_file
+from lorascope.source.config_file import load_config_file, read_bounded
 from lorascope.source.local import ADAPTER_FILE
 from lorascope.source.resolver import resolve
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from lorascope.core.memory import Memory
     from lorascope.core.plan import Plan
+    from lorascope.core.training import TrainingSetup
     from lorascope.matching.result import Match
+    from lorascope.memory import Predictor
+    from lorascope.planning import Budget, Fitted, PlanRequest
+    from lorascope.planning.fitted import OnTry
     from lorascope.source.model_source import ModelSource
 
 
@@ -68,10 +74,7 @@ def inspect(
     """
     if not isinstance(model, (str, os.PathLike)):
         if not hasattr(model, "named_modules"):
-            raise ModelReferenceError(
-                f"A model cannot be read from {type(model).__name__}.",
-                "Give a reference as a string or path, or an nn.Module.",
-            )
+            raise _no_model(model)
         from lorascope.build import inventory_of
         from lorascope.roles import assign
 
@@ -98,6 +101,12 @@ def inspect(
 def plan(
     model: str | os.PathLike[str] | nn.Module | Inventory,
     preset: str | None = None,
+    *,
+    setup: TrainingSetup | Mapping[str, Any] | None = None,
+    max_memory: int | str | None = None,
+    trade: Sequence[str] | None = None,
+    scores: Mapping[str, float] | str | os.PathLike[str] | None = None,
+    facts: bool = False,
     **options: Any,
 ) -> Plan:
     """Work a preset out for one model.
@@ -106,16 +115,163 @@ def plan(
         model: An inventory, or what `inspect` takes.
         preset: `qv`, `attention`, `extended`, `ffn`, `vod` or `all-linear`; None for `qv`, or for
             what the option `task` advises.
+        setup: The training step whose memory is predicted (`plan.memory`), as a `TrainingSetup`
+            or a mapping of its fields; None for no prediction.
+        max_memory: Most memory of one device, as bytes or text such as `24GiB`; the plan and the
+            setup are changed until the predicted step fits. Without a setup the default one holds.
+        trade: What may be given up for that: some of `checkpointing`, `batch`, `rank`,
+            `quantization`, `roles`; None for `lorascope.planning.DEFAULT_TRADES`.
+        scores: Worth of adapting a module, by full name, end of a name, or role, or the path of a
+            JSON file of them; the modules with the largest total within the budget are chosen.
+        facts: Whether to predict as well what adding or dropping each role would do.
         options: Fields of `lorascope.planning.PlanRequest`: task, rank, alpha, dropout, bias,
-            rslora, dora, init, roles, layers, exclude, towers, experts, max_params.
+            rslora, dora, init, roles, layers, exclude, towers, experts, only, max_params.
 
     Raises:
         PlanError: The model has none of the roles, an option is wrong, or nothing fits.
+        MemoryPredictionError: The training step as asked cannot be predicted.
+        MissingDependencyError: Memory was asked and torch, transformers or PEFT is missing.
     """
-    from lorascope.planning import make_plan, request_from
+    from lorascope.planning import Budget, request_from
 
     options.setdefault("peft_version", installed_peft())
-    return make_plan(_inventory(model), request_from(preset=preset, **options))
+    # Beside scores a number of parameters limits the choice of modules, and not the rank.
+    max_params = options.pop("max_params", None) if scores is not None else None
+    request = request_from(preset=preset, **options)
+    budget = Budget(_bytes(max_memory), max_params, None if trade is None else tuple(trade))
+    step = _setup(setup)
+    engine = None if step is None and budget.max_memory is None else predictor(model)
+    known = _inventory(model)
+    return fit(known, request, engine, setup=step, budget=budget, scores=scores, facts=facts).plan
+
+
+def fit(
+    inventory: Inventory,
+    request: PlanRequest,
+    engine: Predictor | None = None,
+    *,
+    setup: TrainingSetup | None = None,
+    budget: Budget | None = None,
+    scores: Mapping[str, float] | str | os.PathLike[str] | None = None,
+    facts: bool = False,
+    on_try: OnTry | None = None,
+) -> Fitted:
+    """Return the plan for a budget with its memory, and how it came to be.
+
+    Args:
+        inventory: The model's inventory.
+        request: What is asked.
+        engine: Predicts memory (see `predictor`); None if memory is not asked.
+        setup: The training step that is predicted; None for the default one.
+        budget: What the plan has to keep to.
+        scores: As `plan` takes them.
+        facts: Whether to predict as well what adding or dropping each role would do.
+        on_try: Told after each prediction: how many were made, and how many there will be at most.
+
+    Raises:
+        PlanError: As `plan`.
+        MemoryPredictionError: The training step as asked cannot be predicted.
+        MissingDependencyError: The scores need a solver that is not installed.
+    """
+    from lorascope.core.training import TrainingSetup
+    from lorascope.planning import work_out
+
+    fitted = work_out(
+        inventory,
+        request,
+        budget=budget,
+        scores=None if scores is None else read_scores(scores),
+        setup=None if engine is None else setup or TrainingSetup(),
+        predict=None if engine is None else engine.predict,
+        on_try=on_try,
+    )
+    plan, setup = fitted.plan, fitted.setup
+    if not facts or engine is None or setup is None or plan.memory is None:
+        return fitted
+    from lorascope.memory.facts import facts_for
+
+    found = facts_for(engine, inventory, fitted.request, plan, setup)
+    return replace(fitted, plan=replace(plan, memory=replace(plan.memory, facts=found)))
+
+
+def predict_memory(
+    model: str | os.PathLike[str] | nn.Module,
+    plan: Plan,
+    setup: TrainingSetup | Mapping[str, Any] | None = None,
+) -> Memory:
+    """Predict the memory of one training step of a plan.
+
+    Args:
+        model: What `inspect` takes; a module is copied to the meta device and not touched.
+        plan: A plan for this model.
+        setup: The training step, as a `TrainingSetup` or a mapping of its fields.
+
+    Raises:
+        PlanError: The setup holds a value that it does not take.
+        MemoryPredictionError: The step cannot be predicted.
+        MissingDependencyError: torch, transformers or PEFT is not installed.
+    """
+    from lorascope.core.training import TrainingSetup
+
+    memory: Memory = predictor(model).predict(plan, _setup(setup) or TrainingSetup())
+    return memory
+
+
+def predictor(
+    model: str | os.PathLike[str] | nn.Module | Inventory,
+    *,
+    task_type: str | None = None,
+    revision: str | None = None,
+    offline: bool = False,
+    trust_remote_code: bool = False,
+) -> Predictor:
+    """Return what predicts the memory of a model's training steps; the model is built for it.
+
+    Args:
+        model: What `inspect` takes; a module is copied to the meta device and not touched.
+        task_type: As `inspect` takes it, and so the next three.
+        revision: Hub revision.
+        offline: Use only what the Hub's local cache has.
+        trust_remote_code: Run the code of the model's repository if its class needs that.
+
+    Raises:
+        PlanError: An inventory is given, which does not hold what runs.
+        ModelBuildError: The model cannot be built, so that only its checkpoint's headers are known.
+        MissingDependencyError: torch, transformers or PEFT is not installed.
+    """
+    if isinstance(model, Inventory):
+        raise PlanError(
+            "Memory cannot be predicted from an inventory, which does not hold what runs.",
+            "Give the model's reference or an nn.Module instead.",
+        )
+    missing = [each for each in ("torch", "transformers", "peft") if not _is_installed(each)]
+    if missing:
+        raise MissingDependencyError(
+            f"Predicting memory runs the model's own step on weightless tensors, which needs"
+            f" {' and '.join(missing)}, not installed here.",
+            INSTALL_TORCH,
+        )
+    from lorascope.memory import Predictor
+
+    return Predictor(_model_on_meta(model, task_type, revision, offline, trust_remote_code))
+
+
+def read_scores(scores: Mapping[str, float] | str | os.PathLike[str]) -> Mapping[str, float]:
+    """Read scores from a mapping or from the path of a JSON file.
+
+    Raises:
+        PlanError: They cannot be read, or are no object of names and finite numbers.
+    """
+    from lorascope.planning.scores import LARGEST_FILE, check_scores, parse_scores
+
+    if isinstance(scores, Mapping):
+        return check_scores(scores, "scores")
+    path = Path(scores)
+    try:
+        content = read_bounded(path, LARGEST_FILE)
+    except LorascopeError as error:
+        raise PlanError(f"--scores: {error.what}", None) from error
+    return parse_scores(content, str(path))
 
 
 def match(
@@ -169,7 +325,55 @@ def _inventory(model: str | os.PathLike[str] | nn.Module | Inventory) -> Invento
 
 
 def _missing_libraries() -> list[str]:
-    return [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
+    return [name for name in ("torch", "transformers") if not _is_installed(name)]
+
+
+def _is_installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def _model_on_meta(
+    model: str | os.PathLike[str] | nn.Module,
+    task_type: str | None,
+    revision: str | None,
+    offline: bool,
+    trust_remote_code: bool,
+) -> nn.Module:
+    if isinstance(model, (str, os.PathLike)):
+        from lorascope.build import build_model
+
+        source = resolve(os.fspath(model), offline=offline, revision=revision)
+        return build_model(source, task_type=task_type, trust_remote_code=trust_remote_code)
+    if not hasattr(model, "named_modules"):
+        raise _no_model(model)
+    from lorascope.build.walk import base_model_of
+    from lorascope.observe.twin import meta_twin
+
+    return meta_twin(base_model_of(model))
+
+
+def _no_model(model: object) -> ModelReferenceError:
+    return ModelReferenceError(
+        f"A model cannot be read from {type(model).__name__}.",
+        "Give a reference as a string or path, or an nn.Module.",
+    )
+
+
+def _bytes(amount: int | str | None) -> int | None:
+    if not isinstance(amount, str):
+        return amount
+    from lorascope.core.numbers import parse_bytes
+
+    try:
+        return parse_bytes(amount)
+    except ValueError as error:
+        raise PlanError(f"--max-memory: {error}") from error
+
+
+def _setup(setup: TrainingSetup | Mapping[str, Any] | None) -> TrainingSetup | None:
+    from lorascope.core.training import setup_from
+
+    return setup_from(setup) if isinstance(setup, Mapping) else setup
 
 
 def _built(source: ModelSource, task_type: str | None, trust_remote_code: bool) -> Inventory:

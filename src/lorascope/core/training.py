@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
 from lorascope.core.errors import PlanError
 
@@ -68,6 +70,19 @@ class TrainingSetup:
     def tokens(self) -> int:
         """Tokens in one step on one device."""
         return self.batch_size * self.seq_len
+
+
+def setup_from(options: Mapping[str, Any]) -> TrainingSetup:
+    """Return the setup that a mapping of its fields makes.
+
+    Raises:
+        PlanError: There is no such field, or its value is not one that it takes.
+    """
+    known = [field.name for field in fields(TrainingSetup)]
+    for name in options:
+        if name not in known:
+            raise PlanError(f"A training setup has no {name}; expected one of {', '.join(known)}.")
+    return TrainingSetup(**options)
 
 
 def _whole(option: str, value: object, most: int) -> None:

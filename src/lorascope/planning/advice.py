@@ -110,7 +110,7 @@ def _meaning(inventory: Inventory, request: PlanRequest, selection: Selection) -
 
 def _reach(inventory: Inventory, request: PlanRequest, selection: Selection) -> Iterator[Advice]:
     """In a hybrid, how many of the layers have such modules at all."""
-    if request.layers is not None or request.exclude:
+    if request.layers is not None or request.exclude or request.only is not None:
         return
     layers = {
         (m.tower, m.layer)

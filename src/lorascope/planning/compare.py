@@ -9,10 +9,14 @@ from lorascope.core.inventory import Inventory
 from lorascope.core.plan import Advice, Finding, Plan
 from lorascope.core.roles import EXPERTS, PERCEPTION
 from lorascope.core.spec import LoraSpec
+from lorascope.core.training import TrainingSetup
 from lorascope.matching import Match, match
 from lorascope.matching.peft_defaults import default_targets
+from lorascope.planning.compare_memory import held_against, with_memory
+from lorascope.planning.fitted import OnTry, Predict
 from lorascope.planning.make_plan import make_plan
 from lorascope.planning.matched import plan_of_match
+from lorascope.planning.preferences import Budget
 from lorascope.planning.presets import PRESETS
 from lorascope.planning.request import PlanRequest
 from lorascope.planning.words import listed, means
@@ -25,12 +29,29 @@ SAME = "same"
 """Code of the finding of a row that is the same plan as one above it."""
 
 
-def compare(inventory: Inventory, request: PlanRequest | None = None) -> tuple[Plan, ...]:
-    """Return one plan for each preset, then one for PEFT's default.
+def compare(
+    inventory: Inventory,
+    request: PlanRequest | None = None,
+    *,
+    budget: Budget | None = None,
+    setup: TrainingSetup | None = None,
+    predict: Predict | None = None,
+    on_try: OnTry | None = None,
+) -> tuple[Plan, ...]:
+    """Return one plan for each preset, then one for PEFT's default, each with its memory if asked.
 
     The request's own preset, task and roles are left aside; its other options hold for all. A
     preset that this model cannot have is a plan without targets whose one finding says why. A
-    preset that comes to the same as one before it has a finding that says so.
+    preset that comes to the same as one before it has a finding that says so, and so has one that
+    does not fit the budget, or whose memory cannot be predicted.
+
+    Args:
+        inventory: The model.
+        request: What holds for all rows.
+        budget: What each row is held against; nothing is traded for it.
+        setup: The training step that is predicted for each row; None for no prediction.
+        predict: Predicts it.
+        on_try: Told after each prediction.
     """
     request = replace(request or PlanRequest(), preset=None, task=None, roles=())
     rows: list[Plan] = []
@@ -38,7 +59,10 @@ def compare(inventory: Inventory, request: PlanRequest | None = None) -> tuple[P
         row = _preset_row(inventory, replace(request, preset=name))
         same = next((r for r in rows if row.targets and r.targets == row.targets), None)
         rows.append(row if same is None else _marked_same(inventory, request, row, same))
-    return (*rows, peft_default(inventory, request))
+    rows.append(peft_default(inventory, request))
+    if setup is not None and predict is not None:
+        rows = with_memory(rows, setup, predict, on_try)
+    return tuple(held_against(row, budget or Budget()) for row in rows)
 
 
 def peft_default(inventory: Inventory, request: PlanRequest) -> Plan:

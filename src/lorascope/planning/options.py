@@ -32,6 +32,7 @@ def request_from(**options: Any) -> PlanRequest:
             exclude: Names of modules left out: full, their last parts, or of containers.
             towers: Towers to adapt, `["vision"]`; default: the model's main ones.
             experts: Whether routed experts are adapted; default: as the preset says.
+            only: Full names; of the modules that all else means, these alone are adapted.
             max_params: Most trainable parameters, instead of a rank.
             peft_version: The PEFT release that shall carry the plan out.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -59,6 +59,8 @@ class PlanRequest:
     """Towers to adapt; none named: the inventory's main towers."""
     experts: bool | None = None
     """Whether routed experts are adapted."""
+    only: Collection[str] | None = None
+    """Full names: of the modules that all else means, these alone are adapted; None: all."""
     max_params: int | None = None
     """Most trainable parameters; the rank becomes the largest that keeps to it."""
     peft_version: str = NEWEST
@@ -82,6 +84,8 @@ class PlanRequest:
             )
         _names("--roles", self._role_entries)
         _names("--exclude", self.exclude)
+        if self.only is not None and (isinstance(self.only, str) or not self.only):
+            raise PlanError(f"only is {self.only!r}; expected full names of modules.")
         _check_version(self.peft_version)
         self._check_combinations()
         _ = self.parsed_roles, self.parsed_layers, self.parsed_towers

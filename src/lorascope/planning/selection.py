@@ -83,11 +83,13 @@ def select(inventory: Inventory, request: PlanRequest) -> Selection:
     kept = [
         (m, w)
         for m, w in usable
-        if (layers is None or m.layer in layers) and not is_excluded(m.path, request.exclude)
+        if (layers is None or m.layer in layers)
+        and (request.only is None or m.path in request.only)
+        and not is_excluded(m.path, request.exclude)
     ]
     if not kept:
         raise PlanError(
-            f"--layers and --exclude leave none of the {len(usable)} modules that"
+            f"{_filters(request)} leave none of the {len(usable)} modules that"
             f" {asked_by(request)} means.",
             _layer_hint(usable),
         )
@@ -245,6 +247,9 @@ def check_filters(inventory: Inventory, request: PlanRequest) -> None:
     Raises:
         PlanError: A layer index or an excluded name that the model does not have.
     """
+    for path in request.only or ():
+        if path not in inventory.by_path:
+            raise PlanError(f"only holds {path}: this model has no module of that name.")
     layers = request.parsed_layers
     present = {m.layer for m in inventory.adaptable if m.layer is not None}
     if layers is not None and (absent := sorted(layers - present)):
@@ -271,6 +276,10 @@ def _expert_divisor(inventory: Inventory, request: PlanRequest) -> int:
     if request.task is None or request.roles or not TASKS[request.task].divide_experts:
         return 1
     return max(1, inventory.model.experts_per_token or 1)
+
+
+def _filters(request: PlanRequest) -> str:
+    return "--layers and --exclude" if request.only is None else "--layers, --exclude and only"
 
 
 def _layer_hint(usable: list[tuple[Module, _Wish]]) -> str | None:
