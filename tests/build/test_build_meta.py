@@ -263,3 +263,22 @@ def test_ties_with_the_embedding_are_those_that_peft_finds(model_type):
 )  # fmt: skip
 def test_the_expert_rewrite_is_known_by_model_type(model_type, rewrite):
     assert build(default(model_type)).model.expert_rewrite == rewrite
+
+
+@pytest.mark.parametrize(
+    ("model_type", "sizes", "positions"),
+    [
+        ("llama", {"max_position_embeddings": 333}, 333),
+        ("gpt2", {"n_positions": 77}, 77),
+        ("t5", {}, None),
+        ("mamba", {}, None),
+    ],
+)
+def test_positions_are_those_that_the_config_states(
+    model_type: str, sizes: dict[str, int], positions: int | None
+) -> None:
+    from transformers import AutoConfig
+
+    from lorascope.build.info import positions_of
+
+    assert positions_of(AutoConfig.for_model(model_type, **sizes)) == positions

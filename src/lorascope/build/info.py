@@ -16,6 +16,9 @@ from lorascope.source.config_fields import StatedSizes, stated_sizes
 if TYPE_CHECKING:
     from torch import nn
 
+_POSITIONS = ("max_position_embeddings", "n_positions", "max_target_positions")
+"""Fields of a config that say it; the first two are often one attribute under two names."""
+
 
 def model_info(model: nn.Module, reference: str, total_params: int) -> ModelInfo:
     """Describe a built model; sizes are those of its text model where it has one.
@@ -46,6 +49,7 @@ def model_info(model: nn.Module, reference: str, total_params: int) -> ModelInfo
         vocab_size=sizes.vocab_size,
         num_experts=sizes.num_experts,
         experts_per_token=sizes.experts_per_token,
+        positions=positions_of(config),
         total_params=total_params,
         dtype=sizes.dtype,
         base_model=getattr(model, "name_or_path", None) or None,
@@ -64,10 +68,7 @@ def built_sizes(config: Any) -> StatedSizes:
     """Return the sizes of the built text model: those of `config.get_text_config()`."""
     if config is None or not hasattr(config, "to_dict"):
         return StatedSizes()
-    try:
-        text = config.get_text_config() if hasattr(config, "get_text_config") else config
-    except ValueError:  # several text models, none of them the main one (MusicGen)
-        text = config
+    text = _text_config(config)
     stated = stated_sizes(text.to_dict())
     mapped = {
         name: getattr(text, name)
@@ -78,6 +79,20 @@ def built_sizes(config: Any) -> StatedSizes:
     dtype = stated.dtype or stated_sizes(config.to_dict()).dtype
     known = {name: getattr(stated, name) for name in stated.stated if name != "dtype"}
     return StatedSizes(**known, **mapped, dtype=dtype)
+
+
+def positions_of(config: Any) -> int | None:
+    """Return the most tokens of a sequence that a model's config states, None if it states none."""
+    text = _text_config(config)
+    stated = (getattr(text, name, None) for name in _POSITIONS)
+    return next((n for n in stated if isinstance(n, int) and n > 0), None)
+
+
+def _text_config(config: Any) -> Any:
+    try:
+        return config.get_text_config() if hasattr(config, "get_text_config") else config
+    except ValueError:  # several text models, none of them the main one (MusicGen)
+        return config
 
 
 def task_type_of(model: nn.Module) -> str | None:

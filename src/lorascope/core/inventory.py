@@ -156,6 +156,8 @@ class ModelInfo:
     vocab_size: int | None = None
     num_experts: int | None = None
     experts_per_token: int | None = None
+    positions: int | None = None
+    """Most tokens of a sequence, as the config states it."""
     total_params: int = 0
     """Parameters of the whole model, each tensor once."""
     dtype: str | None = None
