@@ -1,4 +1,4 @@
-"""See which layers make query, key and value, and which one reads the attention's output."""
+"""What is seen of attention alone, as it was first told."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lorascope.observe.attempts import ATTEMPTS
-from lorascope.observe.conclude import roles_of
-from lorascope.observe.inputs import NoInputsError, inputs_for
-from lorascope.observe.one_pass import run
-from lorascope.observe.provenance import linear_weights
+from lorascope.core.observation import Call
+from lorascope.observe.observation import observe
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,35 +30,11 @@ class Observation:
 
 
 def observe_attention(model: nn.Module) -> Observation:
-    """Run `model` once on weightless tensors and return what its attention layers do.
-
-    The model itself is neither run nor changed: a copy is, first on meta tensors, then, where
-    those do not do, on zeros.
-    """
-    failures: list[str] = []
-    for make, device, implementation in ATTEMPTS:
-        try:
-            twin = make(model)
-            seen = run(twin, inputs_for(twin, device), implementation)
-        except NoInputsError as error:
-            return Observation(reason=str(error))
-        except Exception as error:
-            failures.append(_brief(error))
-            continue
-        return Observation(
-            roles=roles_of(seen.trace),
-            attentions=len(seen.trace.attentions),
-            dead=frozenset(seen.trace.order) - seen.called - _not_modules(twin),
-            reason=None if seen.trace.attentions else "its forward pass runs no attention",
-        )
-    return Observation(reason="; ".join(dict.fromkeys(failures)))
-
-
-def _not_modules(model: nn.Module) -> frozenset[str]:
-    paths = {path for path, _ in model.named_modules()}
-    return frozenset(path for path, _ in linear_weights(model) if path not in paths)
-
-
-def _brief(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0][:120] if lines else ''}"
+    """Return what `observe` sees of attention."""
+    seen = observe(model)
+    return Observation(
+        roles={path: m.role for path, m in seen.modules.items() if m.role is not None},
+        attentions=seen.attentions,
+        dead=frozenset(p for p, m in seen.modules.items() if m.call is Call.READ_DIRECTLY),
+        reason=seen.reason or (None if seen.attentions else "its forward pass runs no attention"),
+    )

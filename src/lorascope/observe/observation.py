@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from lorascope.build.info import expert_counts
@@ -9,14 +10,18 @@ from lorascope.build.walk import base_model_of, walk
 from lorascope.core.observation import Call, Observation, Observed
 from lorascope.core.roles import Kind
 from lorascope.observe.attempts import ATTEMPTS
-from lorascope.observe.conclude import roles_of
+from lorascope.observe.attention_roles import attention_roles
+from lorascope.observe.attentions import attentions_of
+from lorascope.observe.flow import Flow
 from lorascope.observe.inputs import NoInputsError, inputs_for
-from lorascope.observe.one_pass import Pass, run
+from lorascope.observe.layers import layer_weights
+from lorascope.observe.one_pass import run
 
 if TYPE_CHECKING:
     from torch import nn
 
     from lorascope.core.inventory import Module
+    from lorascope.core.roles import Role
 
 
 def observe(model: nn.Module) -> Observation:
@@ -27,37 +32,62 @@ def observe(model: nn.Module) -> Observation:
     """
     base = base_model_of(model)
     modules = [m for m in walk(base, expert_counts(base)) if m.kind.adaptable and not m.alias_of]
-    failures: list[str] = []
+    failures: dict[str, None] = {}
+    furthest = Flow()
+    given: tuple[str, ...] = ()
+    for flow, inputs in _passes(base):
+        if flow.failure is None:
+            return _observation(modules, flow, inputs, None)
+        failures.setdefault(flow.failure)
+        if len(flow.steps) > len(furthest.steps):
+            furthest, given = flow, inputs
+    return _observation(modules, furthest, given, "; ".join(failures))
+
+
+def _passes(base: nn.Module) -> Iterator[tuple[Flow, tuple[str, ...]]]:
+    """Yield what each way of running `base` showed and the names of its inputs."""
     for make, device, implementation in ATTEMPTS:
-        try:
+        # Gradients show what autograd keeps, but some forwards write where they must not.
+        for gradients in (True, False):
             twin = make(base)
-            inputs = inputs_for(twin, device)
-            seen = run(twin, inputs, implementation)
-        except NoInputsError as error:
-            return Observation(reason=str(error))
-        except Exception as error:
-            failures.append(_brief(error))
-            continue
-        roles = roles_of(seen.trace)
-        return Observation(
-            modules={
-                m.path: Observed(call=_call(m, seen), role=roles.get(m.path)) for m in modules
-            },
-            inputs=tuple(inputs),
-            attentions=len(seen.trace.attentions),
-            is_partial=seen.out_of_time,
-            reason="its forward pass took too long" if seen.out_of_time else None,
-        )
-    return Observation(reason="; ".join(dict.fromkeys(failures)))
+            try:
+                inputs = inputs_for(twin, device)
+            except NoInputsError as error:
+                yield Flow(failure=str(error)), ()
+                return
+            weights = dict(layer_weights(twin))
+            yield run(twin, weights, inputs, implementation, gradients=gradients), tuple(inputs)
 
 
-def _call(module: Module, seen: Pass) -> Call:
-    was_read = module.path in seen.trace.order
-    if module.path in seen.called or (was_read and module.kind is Kind.EXPERT_PARAMETER):
+def _observation(
+    modules: Iterable[Module], flow: Flow, inputs: tuple[str, ...], reason: str | None
+) -> Observation:
+    if not flow.steps:
+        return Observation(reason=reason)
+    trace = attentions_of(flow)
+    roles = attention_roles(trace)
+    return Observation(
+        modules={m.path: _observed(m, flow, roles.get(m.path)) for m in modules},
+        inputs=inputs,
+        attentions=len(trace.attentions),
+        is_partial=flow.failure is not None,
+        reason=reason,
+    )
+
+
+def _observed(module: Module, flow: Flow, role: Role | None) -> Observed:
+    call = _call(module, flow)
+    if call is not Call.CALLED:
+        return Observed(call, role)
+    read = flow.inputs.get(module.path)
+    if read is None:
+        return Observed(call, role)
+    return Observed(call, role, input_group=read.group, input_kept=read.kept)
+
+
+def _call(module: Module, flow: Flow) -> Call:
+    was_read = module.path in flow.read
+    if module.path in flow.called or (was_read and module.kind is Kind.EXPERT_PARAMETER):
         return Call.CALLED
-    return Call.READ_DIRECTLY if was_read else Call.NOT_REACHED
-
-
-def _brief(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0][:120] if lines else ''}"
+    # A forward that was not reached when the pass was cut may have run after it.
+    return Call.READ_DIRECTLY if was_read and flow.failure is None else Call.NOT_REACHED

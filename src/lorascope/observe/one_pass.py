@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
@@ -18,63 +19,119 @@ from lorascope.observe.attempts import (
     experts_implementation,
     quiet,
 )
-from lorascope.observe.provenance import OutOfTimeError, Provenance, Trace, linear_weights
+from lorascope.observe.flow import Flow, InputOf
+from lorascope.observe.gradients import Attend, flowing, inputs_with_gradients
+from lorascope.observe.provenance import Identity, OutOfTimeError, Provenance, identity_of
+
+if TYPE_CHECKING:
+    from torch.multiprocessing.reductions import StorageWeakRef
 
 SECONDS = 60.0
 """Time that one forward pass is given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """What one forward pass showed."""
-
-    trace: Trace
-    called: frozenset[str]
-    """Paths of the modules whose forward ran."""
-    out_of_time: bool = False
-    """True if the pass was cut."""
-
-
-def run(model: nn.Module, inputs: Mapping[str, Any], implementation: str) -> Pass:
+def run(
+    model: nn.Module,
+    weights: Mapping[str, torch.Tensor],
+    inputs: Mapping[str, Any],
+    implementation: str,
+    *,
+    gradients: bool,
+) -> Flow:
     """Run `model`, a copy that may be changed, once.
 
     Args:
         model: The copy.
+        weights: Path of a layer → its weight, for everything that multiplies or looks up.
         inputs: Arguments of its forward.
         implementation: Which attention function of transformers it uses.
+        gradients: Whether gradients flow from the inputs on, to see what autograd keeps.
 
-    Raises:
-        Exception: Whatever its forward raises.
+    Returns:
+        What was seen, until its forward raised if it did.
     """
-    provenance = Provenance(dict(linear_weights(model)), SECONDS)
-    called: set[str] = set()
-    paths = {id(module): path for path, module in model.named_modules()}
-    out_of_time = False
+    watch = Watch(Provenance(weights, SECONDS))
     with (
         quiet(),
-        torch.no_grad(),
-        _calls_noted(model, provenance, called),
-        _watching(model, provenance, paths, implementation),
-        provenance,
+        _without_fast_path(),
+        _calls_noted(model, watch),
+        _watching(model, watch, implementation),
+        flowing(model, watch.kept) if gradients else torch.no_grad(),
+        watch.provenance,
     ):
+        given = inputs_with_gradients(inputs) if gradients else dict(inputs)
+        watch.provenance.give(tree_leaves(given))
+        failure = None
         try:
-            model(**inputs)
+            model(**given)
         except OutOfTimeError:
-            out_of_time = True
-    return Pass(provenance.trace, frozenset(called), out_of_time)
+            failure = "its forward pass takes too long"
+        except Exception as error:
+            failure = _brief(error)
+    return watch.flow(failure, gradients)
+
+
+@dataclass(slots=True)
+class Watch:
+    """What is noted while a pass runs."""
+
+    provenance: Provenance
+    called: set[str] = field(default_factory=set)
+    inputs: dict[str, Identity] = field(default_factory=dict)
+    """Path of a module → the first tensor that it was called with."""
+    kept: set[StorageWeakRef] = field(default_factory=set)
+
+    def flow(self, failure: str | None, gradients: bool) -> Flow:
+        """Return all of it in plain values."""
+        inputs = self.provenance.inputs | self.inputs
+        groups: dict[Identity, int] = {}
+        return Flow(
+            steps=tuple(self.provenance.steps),
+            called=frozenset(self.called),
+            read=frozenset(self.provenance.read),
+            inputs={
+                path: InputOf(
+                    groups.setdefault(identity, len(groups)),
+                    identity[0] in self.kept if gradients else None,
+                )
+                for path, identity in inputs.items()
+            },
+            failure=failure,
+        )
+
+
+def _brief(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0][:120] if lines else ''}"
 
 
 @contextlib.contextmanager
-def _calls_noted(model: nn.Module, provenance: Provenance, called: set[str]) -> Iterator[None]:
-    def enter(path: str) -> None:
-        called.add(path)
-        provenance.active.append(path)
+def _without_fast_path() -> Iterator[None]:
+    """Let PyTorch's own transformer layers call their modules, as they do in training."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+@contextlib.contextmanager
+def _calls_noted(model: nn.Module, watch: Watch) -> Iterator[None]:
+    active = watch.provenance.active
+
+    def enter(path: str, arguments: tuple[Any, ...]) -> None:
+        active.append(path)
+        watch.called.add(path)
+        if path not in watch.inputs and arguments and isinstance(arguments[0], torch.Tensor):
+            watch.inputs[path] = identity_of(arguments[0])
 
     handles = []
     for path, module in model.named_modules():
-        before = module.register_forward_pre_hook(lambda _module, _inputs, path=path: enter(path))
-        after = module.register_forward_hook(lambda _module, _inputs, _output: _leave(provenance))
-        handles += [before, after]
+        handles += [
+            module.register_forward_pre_hook(lambda _, inputs, path=path: enter(path, inputs)),
+            module.register_forward_hook(lambda *_: _leave(active), always_call=True),
+        ]
     try:
         yield
     finally:
@@ -82,15 +139,16 @@ def _calls_noted(model: nn.Module, provenance: Provenance, called: set[str]) -> 
             handle.remove()
 
 
-def _leave(provenance: Provenance) -> None:
-    provenance.active.pop()
+def _leave(active: list[str]) -> None:
+    active.pop()
 
 
 @contextlib.contextmanager
-def _watching(
-    model: nn.Module, provenance: Provenance, paths: Mapping[int, str], implementation: str
-) -> Iterator[None]:
-    """Let every attention of `model` that goes through the interface report to `provenance`."""
+def _watching(model: nn.Module, watch: Watch, implementation: str) -> Iterator[None]:
+    """Let every attention of `model` that goes through the interface be noted."""
+    paths = {id(module): path for path, module in model.named_modules()}
+    # A class without fused attention is built with "eager".
+    fused = {id(c): c._attn_implementation_internal != "eager" for c in configs_of(model)}  # noqa: SLF001 - as below
 
     def attention(
         module: nn.Module,
@@ -101,15 +159,9 @@ def _watching(
         **_options: Any,
     ) -> tuple[torch.Tensor, None]:
         del attention_mask
-        batch, heads, length, _ = query.shape
-        output = value.new_zeros((batch, length, heads, value.shape[-1]))
-        marks = provenance.attend(
-            provenance.outputs(query),
-            provenance.outputs(key),
-            provenance.outputs(value),
-            paths.get(id(module)),
-        )
-        provenance.replace(output, marks)
+        is_fused = fused.get(id(getattr(module, "config", None)), True)
+        output: torch.Tensor = Attend.apply(query, key, value, is_fused)  # type: ignore[no-untyped-call]  # torch is not typed here
+        watch.provenance.attend((query, key, value), output, paths.get(id(module)))
         return output, None
 
     AttentionInterface.register(IMPLEMENTATION, attention)

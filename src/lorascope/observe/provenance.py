@@ -1,10 +1,9 @@
-"""Which weights a tensor was made by, followed from storage to storage through one forward pass."""
+"""Write down what a forward pass computes of what, operator by operator."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,103 +11,16 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lorascope.core.paths import joined
-from lorascope.observe.answers import ASKS_FOR_VALUES
+from lorascope.observe.flow import ADDS_FIRST, ATTENTION, GIVEN, PRODUCTS, Part, Read, Step
 
-PRODUCTS = frozenset(
-    {
-        "_grouped_mm",
-        "_scaled_mm",
-        "addbmm",
-        "addmm",
-        "addmv",
-        "baddbmm",
-        "bmm",
-        "dot",
-        "grouped_mm_fallback",
-        "linear",
-        "matmul",
-        "mm",
-        "mv",
-    }
-)
-"""Names of the operators that multiply matrices."""
-
-_ADDS_FIRST = frozenset({"addbmm", "addmm", "addmv", "baddbmm"})
-"""Products whose first argument is added to the product and no factor of it."""
+_CONVOLUTIONS = frozenset({"convolution", "_convolution"})
+_LOOKUP = "embedding"
+_MULTIPLIES = PRODUCTS | _CONVOLUTIONS | {_LOOKUP}
+"""Operators that make a layer's output, given its weight."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """Mark of a weight, a view or a copy of it."""
-
-    path: str
-    """Full name of the module, or of the expert parameter."""
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """Mark of what a weight made: the product of an activation and that weight."""
-
-    path: str
-    """Full name of the module, or of the expert parameter."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Score:
-    """Mark of the product of two activations; the earliest one of an attention is q·k.
-
-    Compared by identity: there may be thousands, and each product has its own.
-    """
-
-    number: int
-    left: frozenset[str]
-    right: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Probability:
-    """Mark of a softmax over scores."""
-
-    score: Score
-
-
-@dataclass(frozen=True, slots=True)
-class Attended:
-    """Mark of the output of one attention."""
-
-    number: int
-
-
-Mark = Weight | Output | Score | Probability | Attended
-Marks = frozenset[Mark]
-
-_NONE: Marks = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Attention:
-    """One attention that was seen: which layers made its query, key and value."""
-
-    number: int
-    query: frozenset[str]
-    key: frozenset[str]
-    value: frozenset[str]
-    module: str | None = None
-    """Full name of the module that called the attention interface; None for a bare product."""
-
-
-@dataclass(slots=True)
-class Trace:
-    """What one forward pass showed."""
-
-    attentions: list[Attention] = field(default_factory=list)
-    reads: dict[str, set[Mark]] = field(default_factory=dict)
-    """Path of a weight → marks of the activations that were multiplied with it."""
-    readers: dict[int, str] = field(default_factory=dict)
-    """Number of an attention → path of the first weight that read its output."""
-    order: dict[str, int] = field(default_factory=dict)
-    """Path of a weight → position of its first product."""
+Identity = tuple[StorageWeakRef, int, int, int]
+"""Storage, offset in it, number of elements, and how often it had been written to."""
 
 
 class OutOfTimeError(Exception):
@@ -116,25 +28,32 @@ class OutOfTimeError(Exception):
 
 
 class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch is not typed here
-    """While active, hands marks on from every operator's inputs to its outputs."""
+    """While active, notes every operator on values that depend on the model's inputs."""
 
     def __init__(self, weights: Mapping[str, torch.Tensor], seconds: float) -> None:
-        """Mark the weights.
+        """Know the weights.
 
         Args:
-            weights: Path of a module or expert parameter → its weight.
+            weights: Path of a layer → its weight.
             seconds: After so long the next operator raises `OutOfTimeError`.
         """
         super().__init__()  # type: ignore[no-untyped-call]  # as above
         self._deadline = time.monotonic() + seconds
-        self.trace = Trace()
+        self.steps: list[Step] = []
         self.active: list[str] = []
         """Paths of the modules whose forward is running, the innermost last."""
-        self._marks: dict[StorageWeakRef, Marks] = {}
-        self._scores = 0
+        self.read: set[str] = set()
+        """Paths of the layers whose weight took part in an operator."""
+        self.inputs: dict[str, Identity] = {}
+        """Path of a layer → what its weight was first multiplied with."""
+        self._values: dict[StorageWeakRef, int] = {}
+        """Storage → number of the step that last wrote to it."""
+        self._weights: dict[StorageWeakRef, tuple[str, ...]] = {}
+        """Storage of a weight, or of what was made of weights only → the layers it belongs to."""
         for path, weight in weights.items():
-            # Tied weights are one storage; which of its modules reads it is asked at each product.
-            self._mark(weight, frozenset({Weight(path)}))
+            storage = storage_of(weight)
+            # Tied weights are one storage; which of its layers reads it is asked at each product.
+            self._weights[storage] = (*self._weights.get(storage, ()), path)
 
     def __torch_dispatch__(
         self,
@@ -143,130 +62,130 @@ class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch i
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Run the operator, then mark what it returned."""
+        """Run the operator, then note what it read and made."""
         if time.monotonic() > self._deadline:
             raise OutOfTimeError
-        name = func.overloadpacket.__name__
-        if name in ASKS_FOR_VALUES and args[0].is_meta:
-            result = ASKS_FOR_VALUES[name](args[0])
-        else:
-            result = func(*args, **(kwargs or {}))
-        inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        marks = self._result_marks(name, inputs)
-        if marks:
-            for output in tree_leaves(result):
-                if isinstance(output, torch.Tensor):
-                    self._mark(output, marks)
+        result = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            self._note(func.overloadpacket.__name__, tree_leaves((args, kwargs)), result)
         return result
 
-    def marks(self, tensor: torch.Tensor) -> Marks:
-        """Return what is known of `tensor`."""
-        return self._marks.get(_storage(tensor), _NONE)
-
-    def outputs(self, tensor: torch.Tensor) -> frozenset[str]:
-        """Return the paths of the weights that made `tensor`."""
-        return _output_paths(self.marks(tensor))
+    def give(self, tensors: Iterable[Any]) -> None:
+        """Note that these are inputs of the model."""
+        for tensor in tensors:
+            if _is_number(tensor):
+                self._read(tensor)
 
     def attend(
         self,
-        query: frozenset[str],
-        key: frozenset[str],
-        value: frozenset[str],
-        module: str | None = None,
-    ) -> Marks:
-        """Note an attention and return the mark of its output."""
-        number = len(self.trace.attentions)
-        self.trace.attentions.append(Attention(number, query, key, value, module))
-        return frozenset({Attended(number)})
+        inputs: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+        output: torch.Tensor,
+        module: str | None,
+    ) -> None:
+        """Note an attention.
 
-    def replace(self, tensor: torch.Tensor, marks: Marks) -> None:
-        """Mark `tensor` with `marks` and nothing else."""
-        self._marks[_storage(tensor)] = marks
+        Args:
+            inputs: Query, key and value.
+            output: What it returned.
+            module: Path of the module that called it.
+        """
+        reads = tuple(self._read(tensor) for tensor in inputs)
+        self._write(Step(ATTENTION, reads, module=module), output)
 
-    def _mark(self, output: torch.Tensor, marks: Marks) -> None:
-        # An operator in place, or a view, keeps what its storage already carried.
-        key = _storage(output)
-        self._marks[key] = marks | self._marks.get(key, _NONE)
+    def _read(self, tensor: torch.Tensor) -> Read:
+        """Return the value of `tensor`, which becomes an input of the model if it is unknown."""
+        storage = storage_of(tensor)
+        if storage not in self._values:
+            self._write(Step(GIVEN), tensor)
+        return Read(self._values[storage], part_of(tensor))
 
-    def _result_marks(self, name: str, inputs: Sequence[torch.Tensor]) -> Marks:
-        known = [self.marks(tensor) for tensor in inputs]
-        if name.startswith("_scaled_dot_product"):
-            query, key, value = (_output_paths(marks) for marks in known[:3])
-            return self.attend(query, key, value)
+    def _note(self, name: str, arguments: Sequence[Any], result: Any) -> None:
+        tensors = [leaf for leaf in arguments if isinstance(leaf, torch.Tensor)]
         if name in PRODUCTS:
-            factors = known[1:3] if name in _ADDS_FIRST else known[:2]
-            if len(factors) == 2:
-                return self._product_marks(*factors)
-        union: Marks = frozenset().union(*known)
-        if name == "_softmax":
-            return _softmax_marks(union)
-        return union
+            tensors = tensors[1:3] if name in ADDS_FIRST else tensors[:2]
+        reads: list[Read] = []
+        weights: list[tuple[torch.Tensor, tuple[str, ...]]] = []
+        for tensor in tensors:
+            if not _is_number(tensor):
+                continue
+            storage = storage_of(tensor)
+            value = self._values.get(storage)
+            if value is not None:
+                reads.append(Read(value, part_of(tensor)))
+            elif storage in self._weights:
+                weights.append((tensor, self._weights[storage]))
+        if weights and (reads or (name in _MULTIPLIES and len(weights) == 1)):
+            self._note_weights(name, weights, reads, tensors, result)
+        elif reads:
+            self._write(Step(name, tuple(reads), module=self._running()), result)
+        elif weights:
+            for output in _numbers(result):
+                self._weights[storage_of(output)] = weights[0][1]
 
-    def _product_marks(self, left: Marks, right: Marks) -> Marks:
-        weights = _weights(left), _weights(right)
-        if any(weights):
-            paths = self._running(weights[1] or weights[0])
-            activation = left if weights[1] else right
-            self._note_read(paths, activation)
-            return frozenset(Output(path) for path in paths)
-        for probability, other in ((left, right), (right, left)):
-            found = [mark for mark in probability if isinstance(mark, Probability)]
-            if found:
-                score = min((mark.score for mark in found), key=lambda score: score.number)
-                return self.attend(score.left, score.right, _output_paths(other))
-        if not (left and right):
-            return left | right
-        self._scores += 1
-        score = Score(self._scores, _output_paths(left), _output_paths(right))
-        return left | right | frozenset({score})
+    def _note_weights(
+        self,
+        name: str,
+        weights: Sequence[tuple[torch.Tensor, tuple[str, ...]]],
+        reads: Sequence[Read],
+        tensors: Sequence[torch.Tensor],
+        result: Any,
+    ) -> None:
+        for _, paths in weights:
+            if (owner := self._owner(paths)) is not None:
+                self.read.add(owner)
+        if name not in _MULTIPLIES:
+            self._write(Step(name, tuple(reads), module=self._running()), result)
+            return
+        weight, paths = weights[-1]
+        layer = self._owner(paths) or paths[0]
+        mixes = name in _CONVOLUTIONS and any(size > 1 for size in weight.shape[2:])
+        self._write(Step(name, tuple(reads), layer, mixes, self._running()), result)
+        factor = next((tensor for tensor in tensors if tensor is not weight), None)
+        if factor is not None:
+            self.inputs.setdefault(layer, identity_of(factor))
 
-    def _running(self, paths: frozenset[str]) -> frozenset[str]:
-        """Of several modules that share a weight, return the one whose forward is running."""
-        if len(paths) == 1 or not self.active:
-            return paths
-        inside = frozenset(path for path in paths if f"{path}.".startswith(f"{self.active[-1]}."))
-        return inside or paths
+    def _owner(self, paths: tuple[str, ...]) -> str | None:
+        """Of several layers that share a weight, return the one whose forward is running.
 
-    def _note_read(self, paths: frozenset[str], activation: Marks) -> None:
-        for path in paths:
-            self.trace.order.setdefault(path, len(self.trace.order))
-            self.trace.reads.setdefault(path, set()).update(activation)
-            for mark in activation:
-                if isinstance(mark, Attended):
-                    self.trace.readers.setdefault(mark.number, path)
+        None if none of them is: then nothing tells which of them the weight was read for.
+        """
+        if len(paths) == 1:
+            return paths[0]
+        inside = f"{self._running()}."
+        return next((path for path in paths if f"{path}.".startswith(inside)), None)
 
+    def _running(self) -> str | None:
+        return self.active[-1] if self.active else None
 
-def _softmax_marks(marks: Marks) -> Marks:
-    scores = [mark for mark in marks if isinstance(mark, Score)]
-    if not scores:
-        return marks
-    return frozenset({Probability(min(scores, key=lambda score: score.number))})
-
-
-def _weights(marks: Marks) -> frozenset[str]:
-    return frozenset(mark.path for mark in marks if isinstance(mark, Weight))
+    def _write(self, step: Step, result: Any) -> None:
+        number = len(self.steps)
+        self.steps.append(step)
+        for output in _numbers(result):
+            self._values[storage_of(output)] = number
 
 
-def _output_paths(marks: Marks) -> frozenset[str]:
-    return frozenset(mark.path for mark in marks if isinstance(mark, Output))
-
-
-def _storage(tensor: torch.Tensor) -> StorageWeakRef:
+def storage_of(tensor: torch.Tensor) -> StorageWeakRef:
+    """Return a key for the storage of `tensor`, which no later storage shares."""
     # The weak reference keeps the address of a freed storage from being given to a new one.
     return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]  # as above
 
 
-def linear_weights(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield path and weight of everything that multiplies: 2-D weights and stacks of experts.
+def identity_of(tensor: torch.Tensor) -> Identity:
+    """Return a key that is equal for tensors of the very same bytes."""
+    return (storage_of(tensor), int(tensor.storage_offset()), tensor.numel(), tensor._version)  # noqa: SLF001 - no other way
 
-    An embedding only looks up; a parameter that is not called `weight` is named in full.
-    """
-    for path, module in model.named_modules():
-        if isinstance(module, torch.nn.Embedding):
-            continue
-        for name, parameter in module.named_parameters(recurse=False):
-            if parameter.dim() not in (2, 3) or min(parameter.shape) <= 1 or "bias" in name:
-                continue
-            full = joined(path, name)
-            own = name == "weight" and parameter.dim() == 2
-            yield (path if own else full), parameter
+
+def part_of(tensor: torch.Tensor) -> Part | None:
+    """Return which part of its storage `tensor` shows, or None if all of it."""
+    if tensor.numel() * tensor.element_size() >= tensor.untyped_storage().nbytes():
+        return None
+    return (int(tensor.storage_offset()), tuple(tensor.shape), tuple(tensor.stride()))
+
+
+def _numbers(values: Any) -> Iterable[torch.Tensor]:
+    return (leaf for leaf in tree_leaves(values) if _is_number(leaf))
+
+
+def _is_number(value: Any) -> bool:
+    """Tell what is computed with from indices and masks, which only say where."""
+    return isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex())

@@ -1,14 +1,14 @@
-"""From what one forward pass showed to roles: pure, no tensor in sight."""
+"""From the attentions that were seen to roles: pure, no tensor in sight."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from lorascope.core.roles import Role
-from lorascope.observe.provenance import Attended, Attention, Output, Trace
+from lorascope.observe.attentions import Attended, Attention, Output, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _MADE = {
     (True, False, False): Role.ATTENTION_Q,
@@ -29,16 +29,19 @@ _SECOND_STEP = {
 """Role of a layer that reads another one's output → roles of the first and the second step."""
 
 
-def roles_of(trace: Trace) -> dict[str, Role]:
+def attention_roles(trace: Trace) -> dict[str, Role]:
     """Return path → role of every layer that takes part in an attention."""
+    earlier = _earlier_steps(trace)
     roles: dict[str, Role] = {}
     for attention in trace.attentions:
-        for path, role in _roles_of_one(attention, trace):
+        for path, role in _roles_of_one(attention, trace, earlier):
             roles.setdefault(path, role)
     return roles
 
 
-def _roles_of_one(attention: Attention, trace: Trace) -> Iterator[tuple[str, Role]]:
+def _roles_of_one(
+    attention: Attention, trace: Trace, earlier: Mapping[str, str]
+) -> Iterator[tuple[str, Role]]:
     reader = trace.readers.get(attention.number)
     block = _block(attention, reader)
     made = {
@@ -46,27 +49,29 @@ def _roles_of_one(attention: Attention, trace: Trace) -> Iterator[tuple[str, Rol
         for path in attention.query | attention.key | attention.value
         if _within(path, block)
     }
+    first_steps = {earlier[path] for path in made if path in earlier}
     for path, parts in made.items():
         role = _MADE.get(parts)
-        first = _earlier_step(path, trace)
+        first = earlier.get(path)
         if role is None:
             continue
         if first is not None and role in _SECOND_STEP:
             yield first, _SECOND_STEP[role][0]
             yield path, _SECOND_STEP[role][1]
-        elif path not in {_earlier_step(other, trace) for other in made}:
+        elif path not in first_steps:
             yield path, role
     if reader is not None:
-        yield from _output_roles(reader, attention, trace, frozenset(made))
+        yield from _output_roles(reader, attention, trace, earlier, frozenset(made))
 
 
 def _output_roles(
-    reader: str, attention: Attention, trace: Trace, made: frozenset[str]
+    reader: str,
+    attention: Attention,
+    trace: Trace,
+    earlier: Mapping[str, str],
+    made: frozenset[str],
 ) -> Iterator[tuple[str, Role]]:
-    second = next(
-        (path for path in trace.reads if path != reader and _earlier_step(path, trace) == reader),
-        None,
-    )
+    second = next((path for path, first in earlier.items() if first == reader), None)
     if second is None:
         yield reader, Role.ATTENTION_O
     else:
@@ -75,28 +80,26 @@ def _output_roles(
     marks = trace.reads.get(reader, set())
     if Attended(attention.number) not in marks:
         return
-    for mark in marks:
-        if isinstance(mark, Output) and mark.path not in made and _siblings(mark.path, reader):
-            yield mark.path, Role.ATTENTION_GATE
+    for path in trace.siblings(reader):
+        if path not in made and Output(path) in marks:
+            yield path, Role.ATTENTION_GATE
 
 
-def _earlier_step(path: str, trace: Trace) -> str | None:
-    """Return the layer beside `path` whose output `path` reads, or None."""
-    steps = [
-        mark.path
-        for mark in trace.reads.get(path, ())
-        if isinstance(mark, Output)
-        and _siblings(mark.path, path)
+def _earlier_steps(trace: Trace) -> dict[str, str]:
+    """Return path → the layer beside it whose output it reads, where that is one."""
+    steps: dict[str, str] = {}
+    for path, marks in trace.reads.items():
+        if any(isinstance(mark, Attended) for mark in marks):
+            continue
         # A block that runs again reads what its own last layer made the time before.
-        and trace.order[mark.path] < trace.order[path]
-    ]
-    if any(isinstance(mark, Attended) for mark in trace.reads.get(path, ())):
-        return None
-    return steps[0] if len(steps) == 1 else None
-
-
-def _siblings(one: str, other: str) -> bool:
-    return one != other and one.rpartition(".")[0] == other.rpartition(".")[0]
+        before = [
+            other
+            for other in trace.siblings(path)
+            if Output(other) in marks and trace.order[other] < trace.order[path]
+        ]
+        if len(before) == 1:
+            steps[path] = before[0]
+    return steps
 
 
 def _block(attention: Attention, reader: str | None) -> str:
