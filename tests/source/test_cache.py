@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import lorascope.source.cache as module
 from lorascope.core.inventory import BuiltWith, Inventory, ModelInfo, Module, Parameter
+from lorascope.core.observation import Call, ObservationInfo, Observed
 from lorascope.core.roles import Evidence, Kind, Role, Tower
 from lorascope.source import resolve
 from lorascope.source.cache import Cache, cache_directory, cache_key
@@ -29,6 +30,14 @@ sizes = st.integers(0, 2**60)
 optional_sizes = st.none() | sizes
 parameters = st.builds(
     Parameter, texts, st.lists(sizes, max_size=4).map(tuple), tied_to=st.none() | texts
+)
+observations = st.builds(
+    Observed,
+    st.sampled_from(Call),
+    st.none() | st.sampled_from(Role),
+    affine=st.none() | st.booleans(),
+    input_group=optional_sizes,
+    input_kept=st.none() | st.booleans(),
 )
 MODULE_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "path": texts,
@@ -51,6 +60,7 @@ MODULE_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "alias_of": st.none() | texts,
     "kind_inferred": st.booleans(),
     "hazards": st.lists(texts, max_size=2).map(tuple),
+    "observed": st.none() | observations,
 }
 modules = st.builds(Module, **MODULE_FIELDS)
 _BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
@@ -65,7 +75,16 @@ _BY_TYPE: dict[str, st.SearchStrategy[Any]] = {
 }
 models = st.builds(ModelInfo, **{f.name: _BY_TYPE[str(f.type)] for f in fields(ModelInfo)})
 built = st.builds(BuiltWith, **{f.name: _BY_TYPE[str(f.type)] for f in fields(BuiltWith)})
-inventories = st.builds(Inventory, models, built, st.lists(modules, max_size=6).map(tuple))
+infos = st.builds(
+    ObservationInfo, **{f.name: _BY_TYPE[str(f.type)] for f in fields(ObservationInfo)}
+)
+inventories = st.builds(
+    Inventory,
+    models,
+    built,
+    st.lists(modules, max_size=6).map(tuple),
+    observation=st.none() | infos,
+)
 
 
 def _large(count: int) -> Inventory:
@@ -82,10 +101,13 @@ def _large(count: int) -> Inventory:
             out_features=14336,
             parameters=(Parameter("weight", (14336, 4096 + index % 7)),),
             total_params=14336 * (4096 + index % 7),
+            observed=Observed(Call.CALLED, Role.FFN_GATE, input_group=index // 2, input_kept=False),
         )
         for index in range(count)
     )
-    return Inventory(ModelInfo("x", "llama", "LlamaForCausalLM"), BuiltWith("meta", "0.1"), listed)
+    info = ModelInfo("x", "llama", "LlamaForCausalLM")
+    seen = ObservationInfo(("input_ids",), attentions=1)
+    return Inventory(info, BuiltWith("meta", "0.1"), listed, seen)
 
 
 INVENTORY = _large(3)
@@ -103,6 +125,12 @@ def test_the_strategies_cover_every_field_of_a_module() -> None:
 def test_equal_parameters_are_shared_again() -> None:
     first, second = decode(encode(_large(8))).modules[::7]
     assert first.parameters[0] is second.parameters[0]
+
+
+def test_equal_observations_are_shared_again() -> None:
+    first, second, third = decode(encode(_large(3))).modules
+    assert first.observed is second.observed
+    assert second.observed != third.observed
 
 
 def test_store_and_load(tmp_path: Path) -> None:
@@ -135,7 +163,7 @@ def test_a_damaged_or_foreign_entry_is_absent_and_replaced(tmp_path: Path, damag
             path.rename(tmp_path / f"{'1' * 40}.inventory")
             assert cache.load("1" * 40) is None
         case "format":
-            path.write_bytes(content.replace(b"inventory 1 ", b"inventory 2 ", 1))
+            path.write_bytes(content.replace(b"inventory 2 ", b"inventory 1 ", 1))
     assert cache.load(KEY) is None
     cache.store(KEY, INVENTORY)
     assert cache.load(KEY) == INVENTORY
@@ -181,13 +209,18 @@ def test_a_compressed_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def _with_value(place: str, value: Any) -> bytes:
-    """INVENTORY as encoded, but for one value: `model.cls`, or `modules.layer` of the first."""
+    """INVENTORY as encoded, but for one value: `model.cls`, or `modules.layer` of the first.
+
+    A part alone (`observation`) is put in its place whole.
+    """
     import json
     import zlib
 
     document = json.loads(zlib.decompress(encode(INVENTORY)))
     part, _, name = place.partition(".")
-    if part == "modules":
+    if not name:
+        document[part] = value
+    elif part in ("modules", "observed"):
         document[part][name][0] = value
     elif part == "parameters":
         document[part][0][int(name)] = value
@@ -207,11 +240,19 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "tuple[Tower, ...]": (["nowhere"], [1], None),
     "tuple[int, ...] | None": ("12", [1.5], ["1"], {}),
     "tuple[Parameter, ...]": ("0", [99], ["0"], [None], None),
+    "Observed | None": ("0", 99, 0.0, True, [0], {}),
 }
-WRONG |= dict.fromkeys(("Kind", "Role", "Evidence", "Tower"), (None, "nothing", 1, []))
+WRONG |= dict.fromkeys(("Kind", "Role", "Evidence", "Tower", "Call"), (None, "nothing", 1, []))
+WRONG["Role | None"] = ("nothing", 1, [], {})
 _PLACES = [
     (f"{part}.{field.name}", value)
-    for part, cls in (("model", ModelInfo), ("built_with", BuiltWith), ("modules", Module))
+    for part, cls in (
+        ("model", ModelInfo),
+        ("built_with", BuiltWith),
+        ("modules", Module),
+        ("observation", ObservationInfo),
+        ("observed", Observed),
+    )
     for field in fields(cls)
     for value in WRONG[str(field.type)]
 ] + [
@@ -220,6 +261,11 @@ _PLACES = [
     ("parameters.1", ["1"]),
     ("parameters.1", 7),
     ("parameters.2", 1),
+    ("observation", []),
+    ("observation", {"what": 1}),
+    ("observed", []),
+    ("observed", None),
+    ("observed", {}),
 ]
 
 

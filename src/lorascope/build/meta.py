@@ -57,6 +57,11 @@ def build(
         ModelBuildError: transformers has no class for it, or the class fails.
     """
     model = build_model(source, task_type=task_type, trust_remote_code=trust_remote_code)
+    return inventory_of_source(model, source)
+
+
+def inventory_of_source(model: nn.Module, source: ModelSource) -> Inventory:
+    """List the modules of the model that `build_model` made of `source`."""
     inventory = inventory_of(model, reference=source.reference)
     notes = (*inventory.model.notes, *_config_notes(source))
     remote = _needs_remote_code(source)

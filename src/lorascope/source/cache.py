@@ -17,7 +17,7 @@ from lorascope.source.replace_file import replace_file
 
 __all__ = ["Cache", "cache_directory", "cache_key"]
 
-FORMAT = b"lorascope inventory 1"
+FORMAT = b"lorascope inventory 2"
 """First words of an entry; the number changes with the layout of what follows."""
 LARGEST_ENTRY = 50_000_000
 """Bytes; larger entries are neither written nor read."""

@@ -12,7 +12,7 @@ from lorascope.source.model_source import ModelSource
 from lorascope.source.versions import installed_version
 
 _LIBRARIES = ("transformers", "torch", "peft")
-_OWN_PARTS = ("core", "matching", "source", "roles", "build")
+_OWN_PARTS = ("core", "matching", "source", "roles", "build", "observe")
 """Parts of lorascope that shape an inventory."""
 
 

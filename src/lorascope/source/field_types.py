@@ -38,6 +38,7 @@ _FORMS: Mapping[str, _Form] = {
     "tuple[int, ...] | None": _Form(_LISTS | {_NOTHING}, int),
     "tuple[Tower, ...]": _Form(_LISTS, Tower),
     "tuple[Parameter, ...]": _Form(_LISTS, int),  # indices into the table of parameters
+    "Observed | None": _Form(frozenset({int, _NOTHING})),  # index into that of observations
 }
 """By annotation. Tuples may still be lists."""
 
