@@ -52,6 +52,7 @@ def inspect(
     trust_remote_code: bool = False,
     cache: bool = True,
     refresh: bool = False,
+    observe: bool | None = None,
 ) -> Inventory:
     """List the modules of a model, with what each does and what LoRA costs there.
 
@@ -64,6 +65,8 @@ def inspect(
         trust_remote_code: Run the code of the model's repository if its class needs that.
         cache: Answer from lorascope's cache of inventories, and fill it.
         refresh: Build anew even if the cache has an answer.
+        observe: Run a weightless copy of the model, to see what its modules do. None: where it is
+            built anyway and that is quick. False: do not; the cache may still know from earlier.
 
     Raises:
         ModelReferenceError: The reference names nothing that can be read.
@@ -71,26 +74,27 @@ def inspect(
         ModelBuildError: transformers cannot build the model.
         RemoteCodeError: Its class is code of its repository, and no checkpoint header is at hand.
         MissingDependencyError: torch or transformers is needed and not installed.
+
+    The last two are raised even with headers at hand if `observe` is True: these cannot be run.
     """
     if not isinstance(model, (str, os.PathLike)):
         if not hasattr(model, "named_modules"):
             raise _no_model(model)
-        from lorascope.build import inventory_of
-        from lorascope.roles import assign
+        from lorascope.observe.inspected import inspect_module
 
-        return assign(inventory_of(model))
+        return inspect_module(model, observe)
     source = resolve(os.fspath(model), offline=offline, revision=revision)
     if not cache:
-        return _labelled(_built(source, task_type, trust_remote_code), source)
+        return _labelled(_built(source, task_type, trust_remote_code, observe), source)
     store = Cache.default()
     key = cache_key(source, task_type, trust_remote_code)
     found = None if refresh else store.load(key)
     if found is None and _missing_libraries():
         found = store.load_of_any_version(key)
-    if found is not None:
+    if found is not None and not (observe and found.observation is None):
         found = replace(found, built_with=replace(found.built_with, method="cache"))
     else:
-        found = _built(source, task_type, trust_remote_code)
+        found = _built(source, task_type, trust_remote_code, observe)
         # A repository's code and headers may change under the same config.
         if found.built_with.method == "meta" and not found.model.is_remote_code:
             store.store(key, found)
@@ -376,7 +380,9 @@ def _setup(setup: TrainingSetup | Mapping[str, Any] | None) -> TrainingSetup | N
     return setup_from(setup) if isinstance(setup, Mapping) else setup
 
 
-def _built(source: ModelSource, task_type: str | None, trust_remote_code: bool) -> Inventory:
+def _built(
+    source: ModelSource, task_type: str | None, trust_remote_code: bool, observe: bool | None
+) -> Inventory:
     """Build on the meta device, or read the checkpoint's headers where that cannot be done."""
     missing = _missing_libraries()
     if missing:
@@ -386,20 +392,25 @@ def _built(source: ModelSource, task_type: str | None, trust_remote_code: bool) 
                 f"Building {source.reference} needs {' and '.join(missing)}, not installed here.",
                 INSTALL_TORCH,
             ),
+            observe,
         )
-    from lorascope.build import build
-    from lorascope.roles import assign
+    from lorascope.observe.inspected import inspect_source
 
     try:
-        return assign(build(source, task_type=task_type, trust_remote_code=trust_remote_code))
+        return inspect_source(source, task_type, trust_remote_code, observe)
     except (RemoteCodeError, UnknownModelTypeError) as error:
-        return _from_headers(source, error)
+        return _from_headers(source, error, observe)
 
 
-def _from_headers(source: ModelSource, reason: LorascopeError) -> Inventory:
+def _from_headers(source: ModelSource, reason: LorascopeError, observe: bool | None) -> Inventory:
     """Read the inventory off the checkpoint's headers, or raise why it could not be built."""
     if source.tensors() is None:
         raise reason
+    if observe:
+        raise type(reason)(
+            f"To observe a model is to run it, which headers alone do not allow. {reason.what}",
+            f"{reason.hint or ''} Without --observe (observe=None) the headers are enough.".strip(),
+        )
     from lorascope.roles import assign
     from lorascope.source.checkpoint import inventory_from_tensors
 
