@@ -67,6 +67,8 @@ def _type(field: dict[str, Any]) -> str:
     if "$ref" in field:
         part = field["$ref"].rpartition("/")[2]
         return f"[{part}](#{part})"
+    if "anyOf" in field:
+        return " or ".join(_type(each) for each in field["anyOf"])
     if "const" in field:
         return f"`{json.dumps(field['const'])}`"
     if "enum" in field and "type" not in field:

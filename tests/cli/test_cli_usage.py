@@ -1,11 +1,15 @@
+from dataclasses import fields
+
 import pytest
 from commands import run
 
 from lorascope._version import __version__
-from lorascope.cli import common, plan_command, values
+from lorascope.cli import common, plan_options, values
 from lorascope.cli.parser import COMMANDS, build_parser
+from lorascope.core import training
 from lorascope.core.roles import Tower
-from lorascope.planning import PRESETS, TASKS
+from lorascope.core.training import TrainingSetup
+from lorascope.planning import PRESETS, TASKS, TRADES
 from lorascope.planning.request import BIASES
 
 Capture = pytest.CaptureFixture[str]
@@ -44,9 +48,13 @@ def test_version(capsys: Capture) -> None:
 
 
 def test_choices_repeated_for_a_quick_start_are_the_real_ones() -> None:
-    assert tuple(PRESETS) == plan_command.PRESETS
-    assert set(plan_command.TASKS) == set(TASKS)
-    assert plan_command.BIASES == BIASES
+    assert tuple(PRESETS) == plan_options.PRESETS
+    assert set(plan_options.TASKS) == set(TASKS)
+    assert plan_options.BIASES == BIASES
+    assert plan_options.TRADES == TRADES
+    assert tuple(field.name for field in fields(TrainingSetup)) == plan_options.STEP
+    for name in ("DTYPES", "QUANTIZATIONS", "OPTIMIZERS", "ADAPTER_DTYPES", "SHARDINGS", "DEVICES"):
+        assert getattr(plan_options, name) == getattr(training, name)
     assert tuple(str(tower) for tower in Tower) == common.TOWERS
 
 

@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         **dict.fromkeys(_MODELS, "_lorascope_models"),
         "fish": f"{names} (__fish_complete_path (commandline -ct))",
     }
-    kinds = {"MODEL": models, "FILE|DIR": shtab.FILE, "DIR": shtab.DIRECTORY}
+    kinds = {"MODEL": models, "FILE|DIR": shtab.FILE, "FILE": shtab.FILE, "DIR": shtab.DIRECTORY}
     for command in commands.values():
         for action in command._actions:  # noqa: SLF001 - argparse has no public list of them
             if isinstance(action.metavar, str) and action.metavar in kinds:

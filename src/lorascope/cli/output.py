@@ -17,7 +17,21 @@ if TYPE_CHECKING:
 _NARROWEST = 20
 """Characters a line below which nothing could be laid out."""
 _WITHOUT_UNICODE = str.maketrans(
-    {"→": "->", "×": "x", "–": "-", "…": "...", "·": "-", "✓": "+", "√": "sqrt ", "≤": "<="}
+    {
+        "→": "->",
+        "×": "x",
+        "–": "-",
+        "…": "...",
+        "·": "-",
+        "✓": "+",
+        "√": "sqrt ",
+        "≤": "<=",
+        "−": "-",
+        "●": "o",
+        "│": "|",
+        "└": "+",
+        "─": "-",
+    }
 )
 
 

@@ -31,6 +31,25 @@ def amount(text: str) -> int:
     )
 
 
+def memory(text: str) -> int:
+    """Read a number of bytes such as `24GiB`."""
+    from lorascope.core.numbers import parse_bytes
+
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def plot_file(text: str) -> str:
+    """Read the name of a file to draw into, whose end says the format."""
+    if re.fullmatch(r".*[^/]\.(svg|png)", text, re.DOTALL | re.IGNORECASE):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"{quoted(text)} ends with neither .svg nor .png; expected for example memory.svg."
+    )
+
+
 def number(text: str) -> float:
     """Read a finite number."""
     try:

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from lorascope.core.inventory import Inventory
 from lorascope.core.numbers import exact, percent, size
 from lorascope.core.plan import Plan
+from lorascope.report.byte_units import byte_text
 from lorascope.report.layout import Column, Row, bullet, fields, fits, heading, table
 from lorascope.report.lines import Line, line
+from lorascope.report.memory_text import setup_text
 from lorascope.report.model_header import model_header
 from lorascope.report.plan_text import findings_text
+from lorascope.report.plot_points import plot_points
+from lorascope.report.plot_text import plot_text
 
 _COLUMNS = (
     Column("preset", style="bold cyan"),
@@ -21,6 +25,10 @@ _COLUMNS = (
     Column("adapted", right=True),
     Column("adapter file", right=True),
 )
+_MEMORY_COLUMNS = (
+    Column("peak memory", right=True, style="cyan"),
+    Column("kept a token", right=True),
+)
 _ROLES = Column("roles", style="dim")
 
 
@@ -28,6 +36,9 @@ def compare_text(
     plans: Sequence[Plan], inventory: Inventory, width: int, noted: str = ""
 ) -> list[Line]:
     """Lay out plans for one model side by side: parameters, share of the weights, file size.
+
+    Where memory was predicted, its peak and what is kept for each token are columns too, and a
+    small plot follows.
 
     Args:
         plans: One a row; one without targets is a row that this model cannot have.
@@ -41,6 +52,7 @@ def compare_text(
         *model_header(inventory, width),
         line(""),
         *_side_by_side(plans, width),
+        *_memory(plans, width),
         *findings_text(findings, width),
     ]
     if notes:
@@ -52,35 +64,55 @@ def compare_text(
 
 def _side_by_side(plans: Sequence[Plan], width: int) -> list[Line]:
     """Lay the table out with the roles beside the numbers, or below where the width is short."""
-    rows = [_numbers(plan) for plan in plans]
-    columns = (*_COLUMNS, _ROLES)
+    with_memory = any(plan.memory is not None for plan in plans)
+    numbers = (*_COLUMNS, *_MEMORY_COLUMNS) if with_memory else _COLUMNS
+    rows = [Row((*_counts(p), *(_memory_cells(p) if with_memory else ()))) for p in plans]
+    columns = (*numbers, _ROLES)
     with_roles = [Row((*row.cells, _roles(p))) for row, p in zip(rows, plans, strict=True)]
     if fits(columns, with_roles, width):
         return table(columns, with_roles, width)
     return [
-        *table(_COLUMNS, rows, width),
+        *table(numbers, rows, width),
         line(""),
         heading("Roles"),
         *fields([(plan.preset, _roles(plan)) for plan in plans], width),
     ]
 
 
-def _numbers(plan: Plan) -> Row:
+def _counts(plan: Plan) -> tuple[str, ...]:
     if _is_impossible(plan):
-        return Row((plan.preset, "–", "", "", "", "", ""))
+        return (plan.preset, "–", "", "", "", "", "")
     total = plan.model.total_params
     ranks = sorted({target.rank for target in plan.targets}, reverse=True)
-    return Row(
-        (
-            plan.preset,
-            exact(len(plan.targets)),
-            ", ".join(map(str, ranks)),
-            exact(plan.trainable_params),
-            percent(plan.trainable_params, total),
-            percent(plan.covered_params, total),
-            size(plan.adapter_bytes),
-        )
+    return (
+        plan.preset,
+        exact(len(plan.targets)),
+        ", ".join(map(str, ranks)),
+        exact(plan.trainable_params),
+        percent(plan.trainable_params, total),
+        percent(plan.covered_params, total),
+        size(plan.adapter_bytes),
     )
+
+
+def _memory_cells(plan: Plan) -> tuple[str, str]:
+    if plan.memory is None:
+        return ("", "")
+    return (byte_text(plan.memory.peak_bytes), byte_text(plan.memory.kept_bytes_per_token))
+
+
+def _memory(plans: Sequence[Plan], width: int) -> list[Line]:
+    """Say how the step is run, what is in no peak, and draw the plot."""
+    memories = [plan.memory for plan in plans if plan.memory is not None]
+    if not memories:
+        return []
+    step = f"one training step of {setup_text(memories[0].setup)}"
+    least, most = (bound(m.overhead_bytes for m in memories) for bound in (min, max))
+    overhead = byte_text(least) if least == most else f"{byte_text(least)} to {byte_text(most)}"
+    pairs = [("memory", step), ("overhead", f"{overhead} more: an estimate, in no peak above")]
+    lines = [line(""), *fields(pairs if most else pairs[:1], width)]
+    plot = plot_text(plot_points(plans), width)
+    return [*lines, line(""), *plot] if plot else lines
 
 
 def _roles(plan: Plan) -> str:

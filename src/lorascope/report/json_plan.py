@@ -7,11 +7,19 @@ from typing import Any
 
 from lorascope.core.inventory import SCHEMA_VERSION
 from lorascope.core.plan import Advice, Finding, Plan, Target
+from lorascope.report.fits import Fit
 from lorascope.report.json_inventory import model_json
+from lorascope.report.json_memory import memory_json, memory_summary_json, setup_json
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """Return a plan as plain JSON values."""
+def plan_json(plan: Plan, fit: Fit | None = None, max_memory: int | None = None) -> dict[str, Any]:
+    """Return a plan as plain JSON values.
+
+    Args:
+        plan: The plan.
+        fit: How it came to fit `max_memory`.
+        max_memory: The budget in bytes; None for none.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "model": model_json(plan.model),
@@ -22,7 +30,8 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "trainable_params": plan.trainable_params,
         "covered_params": plan.covered_params,
         "adapter_bytes": plan.adapter_bytes,
-        "memory": None if plan.memory is None else plain_json(plan.memory),
+        "memory": None if plan.memory is None else memory_json(plan.memory),
+        "fit": None if fit is None or max_memory is None else _fit(fit, max_memory),
         "advice": [_advice(advice) for advice in plan.advice],
         "findings": [_finding(finding) for finding in plan.findings],
     }
@@ -30,9 +39,11 @@ def plan_json(plan: Plan) -> dict[str, Any]:
 
 def compare_json(plans: Sequence[Plan]) -> dict[str, Any]:
     """Return plans for one model side by side. Schema: `schema/compare.schema.json`."""
+    setups = [plan.memory.setup for plan in plans if plan.memory is not None]
     return {
         "schema_version": SCHEMA_VERSION,
         "model": model_json(plans[0].model) if plans else None,
+        "setup": setup_json(setups[0]) if setups else None,
         "plans": [
             {
                 "preset": plan.preset,
@@ -41,6 +52,7 @@ def compare_json(plans: Sequence[Plan]) -> dict[str, Any]:
                 "covered_params": plan.covered_params,
                 "adapter_bytes": plan.adapter_bytes,
                 "adapter_config": plain_json(plan.adapter_config),
+                "memory": None if plan.memory is None else memory_summary_json(plan.memory),
                 "findings": [_finding(finding) for finding in plan.findings],
             }
             for plan in plans
@@ -68,6 +80,32 @@ def _target(target: Target) -> dict[str, Any]:
         "rank": target.rank,
         "alpha": target.alpha,
         "params": target.params,
+    }
+
+
+def _fit(fit: Fit, max_memory: int) -> dict[str, Any]:
+    return {
+        "max_memory": max_memory,
+        "accumulation": fit.accumulation,
+        "steps": [
+            {
+                "trade": step.trade,
+                "before": step.before,
+                "after": step.after,
+                "needed_bytes": step.needed_bytes,
+                "advice": _advice(step.advice),
+            }
+            for step in fit.steps
+        ],
+        "tried": [
+            {
+                "changes": list(tried.changes),
+                "needed_bytes": tried.needed_bytes,
+                "fits": tried.fits,
+                "reason": tried.reason,
+            }
+            for tried in fit.tried
+        ],
     }
 
 

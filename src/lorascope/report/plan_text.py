@@ -10,8 +10,11 @@ from lorascope.core.numbers import exact, percent, size
 from lorascope.core.plan import Advice, Finding, Plan, Target
 from lorascope.report.adapter_config_text import adapter_config_text
 from lorascope.report.coverage import trainable_text, uncovered_text
+from lorascope.report.fit_text import fit_text
+from lorascope.report.fits import Fit
 from lorascope.report.layout import bullet, fields, heading
 from lorascope.report.lines import Line, line
+from lorascope.report.memory_text import memory_text
 from lorascope.report.model_header import model_header
 from lorascope.report.targets_table import Traits, targets_table
 
@@ -26,8 +29,22 @@ _GROUNDS: Mapping[str, str] = {
 _SEVERITY_STYLES: Mapping[str, str] = {"error": "bold red", "warning": "yellow", "info": ""}
 
 
-def plan_text(plan: Plan, inventory: Inventory, width: int) -> list[Line]:
-    """Lay out a plan: targets, sums, the configuration's lines, advice with grounds, findings."""
+def plan_text(
+    plan: Plan,
+    inventory: Inventory,
+    width: int,
+    fit: Fit | None = None,
+    max_memory: int | None = None,
+) -> list[Line]:
+    """Lay out a plan: targets, sums, the configuration's lines, advice with grounds, findings.
+
+    Args:
+        plan: The plan; its memory is laid out if it was predicted.
+        inventory: The model.
+        width: Characters a line.
+        fit: How the plan came to fit `max_memory`.
+        max_memory: The budget in bytes; None for none.
+    """
     rslora = bool(plan.adapter_config.get("use_rslora"))
     targets = [(target.path, _traits(target, rslora=rslora)) for target in plan.targets]
     return [
@@ -40,6 +57,8 @@ def plan_text(plan: Plan, inventory: Inventory, width: int) -> list[Line]:
         line(""),
         heading("adapter_config.json"),
         *adapter_config_text(plan.adapter_config, width),
+        *(fit_text(fit, max_memory, width) if fit is not None else ()),
+        *(memory_text(plan.memory, width) if plan.memory is not None else ()),
         *advice_text(plan.advice, width),
         *findings_text(plan.findings, width),
     ]

@@ -1,0 +1,123 @@
+"""What a plan's memory prediction says, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lorascope.core.memory import Memory, MemoryFact, MemoryParts
+from lorascope.core.numbers import counted, exact, percent
+from lorascope.core.training import TrainingSetup
+from lorascope.report.byte_units import byte_text, difference_text, in_unit, unit_for
+from lorascope.report.layout import Column, Row, bullet, fields, heading, table
+from lorascope.report.lines import Line, line
+
+_FACT_COLUMNS = (
+    Column("change", style="cyan"),
+    Column("peak", right=True),
+    Column("kept for backward", right=True),
+)
+
+
+def memory_text(memory: Memory, width: int) -> list[Line]:
+    """Lay out a prediction: the parts of the peak, where it falls, what is kept, facts, notes."""
+    lines = [
+        line(""),
+        heading("Memory of one training step"),
+        *fields([("step", setup_text(memory.setup))], width),
+        line(""),
+        *_parts_table(memory, width),
+        line(""),
+        *fields(_about(memory), width),
+    ]
+    if memory.facts:
+        lines += [line(""), heading("What it would be otherwise"), *_facts(memory.facts, width)]
+    if memory.notes:
+        lines += [line(""), heading("About the memory")]
+        for note in memory.notes:
+            lines += bullet(note, width)
+    return lines
+
+
+def setup_text(setup: TrainingSetup) -> str:
+    """Say in one line how the training step is run."""
+    base = setup.dtype
+    if setup.quantization != "none":
+        base = f"{setup.quantization} base, the rest of it {setup.dtype}"
+    else:
+        base = f"{base} base"
+    parts = [
+        f"{exact(setup.batch_size)} × {exact(setup.seq_len)} tokens",
+        base,
+        f"{setup.adapter_dtype} adapter",
+        setup.optimizer,
+        "gradient checkpointing" if setup.gradient_checkpointing else "",
+        f"one of {exact(setup.devices)} devices" if setup.devices > 1 else "",
+        setup.sharding if setup.sharding != "none" else "",
+        f"on {setup.device}",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _parts_table(memory: Memory, width: int) -> list[Line]:
+    peak = memory.peak_bytes
+    unit = unit_for(peak)
+    columns = (
+        Column("part", label=False),
+        Column(unit.name, right=True, style="cyan"),
+        Column("bytes", right=True, style="dim"),
+        Column("share", right=True),
+    )
+    rows = [
+        Row((name, in_unit(count, unit), exact(count), percent(count, peak)))
+        for name, count in named_parts(memory.parts)
+    ]
+    rows.append(Row(("peak", in_unit(peak, unit), exact(peak), percent(peak, peak)), "bold"))
+    return table(columns, rows, width)
+
+
+def named_parts(parts: MemoryParts) -> tuple[tuple[str, int], ...]:
+    """Return what the bytes are for, in words, with how many there are. They add up to all."""
+    return (
+        ("base weights", parts.base),
+        ("adapter", parts.adapter),
+        ("gradients", parts.gradient),
+        ("optimizer state", parts.optimizer),
+        ("activations kept", parts.activation),
+        ("logits and loss", parts.logits),
+        ("temporary", parts.temporary),
+    )
+
+
+def _about(memory: Memory) -> list[tuple[str, str]]:
+    kept = (
+        f"{byte_text(memory.kept_bytes)} by the forward pass for the backward pass,"
+        f" {byte_text(memory.kept_bytes_per_token)} a token; logits and loss apart"
+    )
+    overhead = (
+        f"{byte_text(memory.overhead_bytes)} more, in no sum above: an estimate of what the run"
+        " cannot know"
+    )
+    return [
+        ("peak at", memory.peak_at),
+        ("kept", kept),
+        ("overhead", overhead if memory.overhead_bytes else ""),
+        ("run", _run_text(memory)),
+    ]
+
+
+def _run_text(memory: Memory) -> str:
+    run, total = memory.layers_run, memory.layers_total
+    if run >= total:
+        return f"all of {counted(total, 'block')}" if total else ""
+    return f"{exact(run)} of {counted(total, 'block')}; the others are alike and were added up"
+
+
+def _facts(facts: Iterable[MemoryFact], width: int) -> list[Line]:
+    rows = [
+        Row((fact.change, difference_text(fact.peak_bytes), difference_text(fact.kept_bytes)))
+        for fact in facts
+    ]
+    lines = [*table(_FACT_COLUMNS, rows, width), line("")]
+    for fact in facts:
+        lines += bullet(fact.text, width)
+    return lines
