@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from lorascope.core.inventory import BuiltWith, Inventory, ModelInfo, Module, Parameter
+from lorascope.core.observation import Call, ObservationInfo, Observed
 from lorascope.core.roles import Evidence, Kind, Role, Tower
 
 BUILT = BuiltWith("meta", lorascope="0.0.0", transformers="5.23.0", torch="2.13.0")
@@ -115,6 +116,34 @@ def llama(layers: int = 3, **info: Any) -> Inventory:
     modules.append(container("model.norm", (8,), cls="LlamaRMSNorm"))
     modules.append(linear("lm_head", (8, 32), Role.HEAD_LM))
     return inventory_of(modules, **({"num_hidden_layers": layers} | info))
+
+
+def observed(layers: int = 3, **info: Any) -> Inventory:
+    """The small Llama as a forward pass might show it: gate is dead, the head was not reached."""
+    inventory = llama(layers, **info)
+    modules = tuple(
+        replace(m, evidence=Evidence.OBSERVED, observed=_seen(m)) if m.kind.adaptable else m
+        for m in inventory.modules
+    )
+    marked = tuple(
+        replace(m, hazards=("forward_never_called",)) if m.role is Role.FFN_GATE else m
+        for m in modules
+    )
+    run = ObservationInfo(("input_ids",), attentions=layers)
+    return replace(inventory, modules=marked, observation=run)
+
+
+def _seen(module: Module) -> Observed:
+    if module.role is Role.HEAD_LM:
+        return Observed(Call.NOT_REACHED)
+    if module.role is Role.FFN_GATE:
+        return Observed(Call.READ_DIRECTLY)
+    first = 2 * (module.layer or 0)
+    group = {Role.EMBEDDING_TOKEN: 100, Role.FFN_UP: first + 1, Role.FFN_DOWN: first + 50}
+    group[Role.ATTENTION_O] = first + 51
+    kept = module.role is Role.ATTENTION_O
+    flow = None if module.role is Role.EMBEDDING_TOKEN else module.role
+    return Observed(Call.CALLED, flow, True, group.get(module.role, first), kept)
 
 
 def mixture(layers: int = 3, experts: int = 4, **info: Any) -> Inventory:

@@ -11,6 +11,7 @@ import builders
 from lorascope import planning
 from lorascope.core.errors import ModelReferenceError
 from lorascope.core.inventory import HAZARDS
+from lorascope.core.observation import Call
 from lorascope.core.roles import Evidence, Kind, Role, Tower
 from lorascope.matching.result import Reason, Where
 from lorascope.report.examples_report import examples_json
@@ -27,7 +28,7 @@ QV = {"attention.q": 8, "attention.v": 8}
 OUTPUTS: dict[str, list[dict[str, Any]]] = {
     "inspect": [
         inventory_json(inventory, modules)
-        for inventory in (LLAMA, builders.mixture(), builders.multimodal())
+        for inventory in (LLAMA, builders.mixture(), builders.multimodal(), builders.observed())
         for modules in (None, inventory.modules)
     ],
     "plan": [plan_json(plan_of(LLAMA, QV))],
@@ -96,6 +97,9 @@ def test_closed_vocabularies_are_those_of_the_program() -> None:
     assert module["tower"]["enum"] == [str(tower) for tower in Tower]
     assert module["evidence"]["enum"] == [str(evidence) for evidence in Evidence]
     assert module["hazards"]["items"]["enum"] == list(HAZARDS)
+    observed = inspect["observed"]["properties"]
+    assert observed["call"]["enum"] == [str(call) for call in Call]
+    assert observed["role"]["enum"] == [*map(str, Role), None]
     plan_target = json.loads(schema_text("plan"))["$defs"]["target"]["properties"]
     assert plan_target["role"]["enum"] == [str(role) for role in Role]
     match = json.loads(schema_text("match"))["$defs"]
@@ -146,8 +150,36 @@ def test_inventory_json_states_one_module_in_full() -> None:
         "lora_params_per_rank": 96,
         "tied_to": None,
         "hazards": [],
+        "observed": None,
     }
     assert found["lm_head"]["tied_to"] == "model.embed_tokens"
+
+
+def test_inventory_json_states_what_was_observed() -> None:
+    value = inventory_json(builders.observed())
+    assert value["observation"] == {
+        "inputs": ["input_ids"],
+        "attentions": 3,
+        "is_partial": False,
+        "reason": None,
+    }
+    found = {m["path"]: m["observed"] for m in value["modules"]}
+    assert found["model.layers.1.self_attn.k_proj"] == {
+        "call": "called",
+        "role": "attention.k",
+        "affine": True,
+        "input_group": 2,
+        "input_kept": False,
+    }
+    assert found["model.layers.1.mlp.gate_proj"]["call"] == "read_directly"
+    assert found["lm_head"] == {
+        "call": "not_reached",
+        "role": None,
+        "affine": None,
+        "input_group": None,
+        "input_kept": None,
+    }
+    assert inventory_json(LLAMA)["observation"] is None
 
 
 def test_match_json_gives_few_examples_of_many() -> None:

@@ -19,6 +19,7 @@ examples:
   lorascope inspect Llama-3.1-8B
   lorascope inspect Qwen/Qwen3-30B-A3B@main --role moe --layer 0
   lorascope inspect ./my-model --tower vision
+  lorascope inspect mamba --observe
   lorascope inspect gpt2 --names --role attention --role ffn
   lorascope inspect DeepSeek-V3 --json | jq '.modules[].path'"""
 
@@ -33,6 +34,12 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         epilog=_EPILOG,
     )
     add_model(parser)
+    parser.add_argument_group("observing").add_argument(
+        "--observe",
+        action=argparse.BooleanOptionalAction,
+        help="run a copy of the model without weights to see what its modules do; --no-observe: do"
+        " not (default: where it has to be built and that is quick; the cache keeps what was seen)",
+    )
     narrow = parser.add_argument_group("what to show")
     narrow.add_argument(
         "--role",

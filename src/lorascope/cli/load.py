@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def load(options: argparse.Namespace) -> Inventory:
     """Inspect the model that the options name, as they say."""
-    with working(f"reading {options.model} and building it on the meta device"):
+    observe: bool | None = getattr(options, "observe", None)  # an option of `inspect` alone
+    running = " and running it without weights" if observe else ""
+    with working(f"reading {options.model}, building it on the meta device{running}"):
         from lorascope import api
 
         return api.inspect(
@@ -23,4 +25,5 @@ def load(options: argparse.Namespace) -> Inventory:
             trust_remote_code=options.trust_remote_code,
             cache=not options.no_cache,
             refresh=options.refresh,
+            observe=observe,
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lorascope.core.inventory import SCHEMA_VERSION, BuiltWith, Inventory, ModelInfo, Module
+from lorascope.core.observation import ObservationInfo, Observed
 
 
 def inventory_json(inventory: Inventory, modules: Sequence[Module] | None = None) -> dict[str, Any]:
@@ -19,6 +20,7 @@ def inventory_json(inventory: Inventory, modules: Sequence[Module] | None = None
         "schema_version": SCHEMA_VERSION,
         "model": model_json(inventory.model),
         "built_with": _built_with(inventory.built_with),
+        "observation": _observation(inventory.observation),
         "modules": [_module(m) for m in (inventory.listed if modules is None else modules)],
     }
 
@@ -59,6 +61,29 @@ def _built_with(built: BuiltWith) -> dict[str, Any]:
     }
 
 
+def _observation(observation: ObservationInfo | None) -> dict[str, Any] | None:
+    if observation is None:
+        return None
+    return {
+        "inputs": list(observation.inputs),
+        "attentions": observation.attentions,
+        "is_partial": observation.is_partial,
+        "reason": observation.reason,
+    }
+
+
+def _observed(observed: Observed | None) -> dict[str, Any] | None:
+    if observed is None:
+        return None
+    return {
+        "call": str(observed.call),
+        "role": None if observed.role is None else str(observed.role),
+        "affine": observed.affine,
+        "input_group": observed.input_group,
+        "input_kept": observed.input_kept,
+    }
+
+
 def _module(module: Module) -> dict[str, Any]:
     return {
         "path": module.path,
@@ -79,4 +104,5 @@ def _module(module: Module) -> dict[str, Any]:
         "lora_params_per_rank": module.lora_params_per_rank,
         "tied_to": module.tied_to,
         "hazards": list(module.hazards),
+        "observed": _observed(module.observed),
     }
