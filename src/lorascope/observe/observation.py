@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from lorascope.build.info import expert_counts
@@ -12,6 +12,8 @@ from lorascope.core.roles import Kind
 from lorascope.observe.attempts import ATTEMPTS
 from lorascope.observe.attention_roles import attention_roles
 from lorascope.observe.attentions import attentions_of
+from lorascope.observe.feed_forward_roles import feed_forward_roles
+from lorascope.observe.feed_forwards import feed_forwards_of
 from lorascope.observe.flow import Flow
 from lorascope.observe.inputs import NoInputsError, inputs_for
 from lorascope.observe.layers import layer_weights
@@ -60,12 +62,14 @@ def _passes(base: nn.Module) -> Iterator[tuple[Flow, tuple[str, ...]]]:
 
 
 def _observation(
-    modules: Iterable[Module], flow: Flow, inputs: tuple[str, ...], reason: str | None
+    modules: Collection[Module], flow: Flow, inputs: tuple[str, ...], reason: str | None
 ) -> Observation:
     if not flow.steps:
         return Observation(reason=reason)
     trace = attentions_of(flow)
-    roles = attention_roles(trace)
+    stacks = {m.path for m in modules if m.kind is Kind.EXPERT_PARAMETER}
+    roles = feed_forward_roles(feed_forwards_of(flow), flow.inputs, stacks)
+    roles |= attention_roles(trace)
     return Observation(
         modules={m.path: _observed(m, flow, roles.get(m.path)) for m in modules},
         inputs=inputs,

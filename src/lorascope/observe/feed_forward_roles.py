@@ -1,0 +1,88 @@
+"""From the feed-forward blocks that were seen to roles: pure, no tensor in sight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lorascope.core.roles import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from lorascope.observe.feed_forwards import FeedForward, FeedForwards
+    from lorascope.observe.flow import InputOf
+
+
+class _Names(NamedTuple):
+    gate: Role
+    up: Role
+    gate_up: Role
+    down: Role
+
+
+_DENSE = _Names(Role.FFN_GATE, Role.FFN_UP, Role.FFN_GATE_UP, Role.FFN_DOWN)
+_ROUTED = _Names(
+    Role.MOE_EXPERTS_GATE,
+    Role.MOE_EXPERTS_UP,
+    Role.MOE_EXPERTS_GATE_UP,
+    Role.MOE_EXPERTS_DOWN,
+)
+_SHARED = _Names(
+    Role.MOE_SHARED_GATE,
+    Role.MOE_SHARED_UP,
+    Role.MOE_SHARED_GATE_UP,
+    Role.MOE_SHARED_DOWN,
+)
+
+
+def feed_forward_roles(
+    seen: FeedForwards, inputs: Mapping[str, InputOf], stacks: Collection[str]
+) -> dict[str, Role]:
+    """Return path → role of every layer that takes part in a feed-forward block.
+
+    Args:
+        seen: What the forward pass showed.
+        inputs: Path of a layer → which tensor it read.
+        stacks: Paths of the stacks of experts.
+    """
+    routed = {
+        down for down in seen.blocks if down in stacks or seen.weighed.get(down) in seen.choosers
+    }
+    shared = _shared(seen, inputs, routed)
+    roles: dict[str, Role] = dict.fromkeys(seen.choosers, Role.MOE_ROUTER)
+    for down, block in seen.blocks.items():
+        names = _ROUTED if down in routed else _SHARED if down in shared else _DENSE
+        for path, role in _roles_of_one(block, names):
+            roles.setdefault(path, role)
+        if down in shared and down in seen.weighed:
+            roles.setdefault(seen.weighed[down], Role.MOE_SHARED_ROUTER)
+    return roles
+
+
+def _roles_of_one(block: FeedForward, names: _Names) -> Iterator[tuple[str, Role]]:
+    if block.gate is not None and block.gate == block.up:
+        yield block.gate, names.gate_up
+    else:
+        if block.gate is not None:
+            yield block.gate, names.gate
+        yield block.up, names.up
+    yield block.down, names.down
+
+
+def _shared(
+    seen: FeedForwards, inputs: Mapping[str, InputOf], routed: Collection[str]
+) -> frozenset[str]:
+    """Return the last layers of blocks that read what a router reads and are added to experts."""
+    groups = {inputs[path].group for path in seen.choosers if path in inputs}
+    beside = {
+        down
+        for downs in seen.summed
+        if not downs.isdisjoint(routed)
+        for down in downs
+        if down in seen.blocks and down not in routed
+    }
+    return frozenset(
+        down
+        for down in beside
+        if (read := inputs.get(seen.blocks[down].up)) is not None and read.group in groups
+    )

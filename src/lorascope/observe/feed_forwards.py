@@ -1,0 +1,245 @@
+"""Find every feed-forward block among the steps of a forward pass: pure, no tensor in sight.
+
+A feed-forward works on each position alone. Its last layer reads either an activation function of
+one layer's output, or the product of two outputs of which one passed an activation function, and
+what it makes is added to what the block read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from lorascope.observe.flow import PRODUCTS, Flow, Part, Read, Step
+
+_ACTIVATIONS = frozenset(
+    {
+        "_prelu_kernel",
+        "celu",
+        "elu",
+        "erf",
+        "exp",
+        "expm1",
+        "gelu",
+        "hardsigmoid",
+        "hardswish",
+        "hardtanh",
+        "leaky_relu",
+        "log_sigmoid_forward",
+        "mish",
+        "relu",
+        "selu",
+        "sigmoid",
+        "silu",
+        "softplus",
+        "tanh",
+        "threshold",
+    }
+)
+"""Operators that an activation function is, or is made of: x·σ(1.702·x), x·(1 + tanh(…))/2."""
+
+_CHOOSES = frozenset({"argmax", "max", "sort", "topk"})
+"""Operators that choose experts by their scores."""
+
+_ADDS = frozenset({"add", "addcmul", "index_add", "scatter_add", "sub"})
+
+_MOVES_POSITIONS = frozenset({"cumprod", "cumsum", "flip", "roll"})
+
+_FARTHEST = 300
+"""Steps looked back from a layer's input for what its block's output is added to."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedForward:
+    """One feed-forward block."""
+
+    gate: str | None
+    """Layer whose output passes the activation function; None if nothing is multiplied with it."""
+    up: str
+    """The other factor; the same layer as `gate` if one makes both."""
+    down: str
+
+
+@dataclass(slots=True)
+class FeedForwards:
+    """What one forward pass showed of feed-forward blocks."""
+
+    blocks: dict[str, FeedForward] = field(default_factory=dict)
+    """Path of the last layer → its block, for those whose output is added to what it read."""
+    choosers: set[str] = field(default_factory=set)
+    """Layers whose output alone says what is chosen."""
+    weighed: dict[str, str] = field(default_factory=dict)
+    """Last layer of a block → the layer whose output its own is multiplied with."""
+    summed: list[frozenset[str]] = field(default_factory=list)
+    """Last layers whose outputs are added to each other."""
+
+
+def feed_forwards_of(flow: Flow) -> FeedForwards:
+    """Follow from step to step what each value was made of, and return the blocks seen."""
+    follower = _Follower(flow.steps)
+    for step in flow.steps:
+        follower.follow(step)
+    return follower.seen
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """How a value was made of layers' outputs, as far as each position was made alone."""
+
+    sources: frozenset[tuple[str, Part | None]] = frozenset()
+    """Layers, and which part of their output."""
+    bent: bool = False
+    """Whether it passed an activation function."""
+    gate: str | None = None
+    """If it is a product of two outputs, the layer of the one that was bent."""
+    tangled: bool = False
+    """Whether outputs of several layers were added, or positions mixed."""
+
+    @property
+    def layers(self) -> frozenset[str]:
+        return frozenset(layer for layer, _ in self.sources)
+
+    @property
+    def only_layer(self) -> str | None:
+        """The layer whose output alone it was made of."""
+        if self.tangled or self.gate is not None:
+            return None
+        layers = self.layers
+        return next(iter(layers)) if len(layers) == 1 else None
+
+
+_NOTHING = _Made()
+
+
+class _Follower:
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.seen = FeedForwards()
+        self._steps = steps
+        self._made: list[_Made] = []
+        self._read_by: dict[str, int] = {}
+        """Layer → number of the value it read."""
+        self._open: dict[str, FeedForward] = {}
+        """Last layer → block whose output has not been added to anything yet."""
+        self._before: dict[int, frozenset[int]] = {}
+
+    def follow(self, step: Step) -> None:
+        parts = [_part_of(self._made[read.value], read.part) for read in step.reads]
+        self._made.append(self._made_by(step, parts))
+
+    def _made_by(self, step: Step, parts: Sequence[_Made]) -> _Made:
+        if step.layer is not None:
+            return self._layer(step, step.layer, parts)
+        name = step.name.rstrip("_")
+        made = _together(parts)
+        if name in _ACTIVATIONS:
+            return replace(made, bent=True)
+        if name == "glu" and (layer := made.only_layer) is not None:
+            return replace(made, gate=layer)
+        if name in _CHOOSES and made.only_layer is not None:
+            self.seen.choosers.add(made.only_layer)
+        if len(parts) == 2:
+            if name == "mul":
+                return self._product(*parts)
+            if name in PRODUCTS:
+                return replace(made, tangled=True)
+        if name in _ADDS:
+            self._note_sum(step.reads, parts)
+        if name in _MOVES_POSITIONS or "attention" in name:
+            return replace(made, tangled=True)
+        return made
+
+    def _layer(self, step: Step, layer: str, parts: Sequence[_Made]) -> _Made:
+        if step.reads and not step.mixes:
+            self._read_by.setdefault(layer, step.reads[0].value)
+            self._note_last(layer, parts[0])
+        return _Made(frozenset({(layer, None)}), tangled=step.mixes)
+
+    def _note_last(self, down: str, made: _Made) -> None:
+        if made.tangled or not made.bent or down in self.seen.blocks:
+            return
+        others = made.layers - {made.gate}
+        if made.gate is None:
+            up = made.only_layer
+        else:
+            up = next(iter(others)) if len(others) == 1 else made.gate
+        if up is not None and up in self._read_by and down not in made.layers:
+            self._open[down] = FeedForward(made.gate, up, down)
+
+    def _product(self, left: _Made, right: _Made) -> _Made:
+        if not left.sources or not right.sources:
+            return left if left.sources else right
+        for one, other in ((left, right), (right, left)):
+            last, weight = one.only_layer, other.only_layer
+            if last in self._open and last is not None and weight not in (None, last):
+                self.seen.weighed.setdefault(last, weight)
+                return one
+        made = _together((left, right))
+        one, other = left.only_layer, right.only_layer
+        if left.sources == right.sources or one is None or other is None:
+            return made if left.sources == right.sources else replace(made, tangled=True)
+        if left.bent == right.bent:
+            return replace(made, tangled=True)
+        return _Made(left.sources | right.sources, bent=True, gate=one if left.bent else other)
+
+    def _note_sum(self, reads: Sequence[Read], parts: Sequence[_Made]) -> None:
+        """Close the blocks whose output is added to what they read."""
+        waiting = [made.layers & self._open.keys() for made in parts]
+        together = frozenset().union(*waiting)
+        if sum(map(bool, waiting)) > 1 and len(together) > 1:
+            self.seen.summed.append(together)
+        for place, lasts in enumerate(waiting):
+            others = [read.value for at, read in enumerate(reads) if at != place]
+            for last in lasts:
+                if any(self._is_input_of(self._open[last], value) for value in others):
+                    self.seen.blocks[last] = self._open.pop(last)
+
+    def _is_input_of(self, block: FeedForward, value: int) -> bool:
+        before = self._values_before(self._read_by[block.up])
+        return any(each in before for each in self._same(value))
+
+    def _same(self, value: int) -> Iterator[int]:
+        """Yield `value` and what it is a copy or a multiple of."""
+        while True:
+            yield value
+            step = self._steps[value]
+            if step.layer is not None or len(step.reads) != 1:
+                return
+            value = step.reads[0].value
+
+    def _values_before(self, value: int) -> frozenset[int]:
+        """Return the values that `value` was made of since the last layers, nearest first."""
+        if value not in self._before:
+            found = {value: None}
+            pending = [value]
+            for each in pending:
+                step = self._steps[each]
+                if step.layer is None and len(found) < _FARTHEST:
+                    new = [read.value for read in step.reads if read.value not in found]
+                    found.update(dict.fromkeys(new))
+                    pending.extend(new)
+            self._before[value] = frozenset(found)
+        return self._before[value]
+
+
+def _part_of(made: _Made, part: Part | None) -> _Made:
+    if part is None or made.tangled or len(made.sources) != 1:
+        return made
+    ((layer, known),) = made.sources
+    return made if known is not None else replace(made, sources=frozenset({(layer, part)}))
+
+
+def _together(parts: Sequence[_Made]) -> _Made:
+    """Return what is made of all `parts`, each position alone."""
+    known = [made for made in parts if made.sources]
+    if len(known) < 2:
+        return known[0] if known else _NOTHING
+    first = known[0]
+    sources = first.sources.union(*(made.sources for made in known[1:]))
+    same = all(made.layers == first.layers for made in known[1:])
+    gates = {made.gate for made in known} - {None}
+    return _Made(
+        sources,
+        bent=any(made.bent for made in known),
+        gate=gates.pop() if len(gates) == 1 else None,
+        tangled=not same or len(gates) > 1 or any(made.tangled for made in known),
+    )
