@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 
-from lorascope.core.observation import ObservationInfo, Observed
+from lorascope.core.observation import Call, ObservationInfo, Observed
 from lorascope.core.roles import ROUTERS, Evidence, Kind, Role, Tower
 
 SCHEMA_VERSION = 1
@@ -134,6 +134,17 @@ HAZARDS: Mapping[str, str] = {
     "perception_tower": "belongs to a vision or audio tower",
 }
 """Hazard codes and what each means."""
+
+
+def is_observed(hazard: str, module: Module) -> bool:
+    """Whether a hazard of a module was observed, and not only stated by a name rule."""
+    seen = module.observed
+    if seen is None or hazard not in module.hazards:
+        return False
+    return {
+        "forward_never_called": seen.call is Call.READ_DIRECTLY,
+        "not_affine": seen.affine is False,
+    }.get(hazard, False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from lorascope.core.inventory import HAZARDS, Inventory, Module
+from lorascope.core.inventory import HAZARDS, Inventory, Module, is_observed
 from lorascope.core.numbers import counted, exact, percent
 from lorascope.core.roles import Evidence, Kind, Tower
 from lorascope.report.fold import fold
@@ -22,6 +22,7 @@ from lorascope.report.inspect_rows import (
 from lorascope.report.layout import Column, Heading, Row, bullet, heading, paragraph, table
 from lorascope.report.lines import Line, line
 from lorascope.report.model_header import model_header
+from lorascope.report.observed_text import observed_lines
 
 _COLUMNS = (
     Column("role", style="cyan", label=False),
@@ -62,6 +63,7 @@ def inspect_text(
         line(""),
         *table(_COLUMNS, rows, width, name_column=_NAME),
         *_legend(shown, width),
+        *observed_lines(inventory, shown, width),
         *_hazards(shown, width),
         *_notes(inventory, width),
     ]
@@ -205,22 +207,31 @@ def _legend(shown: Sequence[Module], width: int) -> list[Line]:
 
 
 def _hazards(shown: Iterable[Module], width: int) -> list[Line]:
-    by_code: dict[str, list[str]] = {}
+    by_code: dict[str, list[Module]] = {}
     for module in shown:
         for code in module.hazards:
             if code != "perception_tower":  # which the row's section tells
-                by_code.setdefault(code, []).append(module.path)
+                by_code.setdefault(code, []).append(module)
     if not by_code:
         return []
     lines = [line(""), heading("Hazards")]
-    for code, paths in by_code.items():
-        patterns = [pattern.text for pattern in fold(paths)]
+    for code, modules in by_code.items():
+        patterns = [pattern.text for pattern in fold(module.path for module in modules)]
         quoted = ", ".join(patterns[:_MOST_PATTERNS])
         more = len(patterns) - _MOST_PATTERNS
         rest = f" and {counted(more, 'more pattern')}" if more > 0 else ""
         meaning = HAZARDS.get(code, code)
-        lines += bullet(f"{code} ({exact(len(paths))}): {meaning}: {quoted}{rest}", width, "yellow")
+        count = f"{exact(len(modules))}{_seen(code, modules)}"
+        lines += bullet(f"{code} ({count}): {meaning}: {quoted}{rest}", width, "yellow")
     return lines
+
+
+def _seen(code: str, modules: Sequence[Module]) -> str:
+    """Whether the forward pass showed a hazard, or how many of these modules it showed it of."""
+    count = sum(1 for module in modules if is_observed(code, module))
+    if not count:
+        return ""
+    return ", observed" if count == len(modules) else f", {exact(count)} of them observed"
 
 
 def _notes(inventory: Inventory, width: int) -> list[Line]:

@@ -9,6 +9,7 @@ from lorascope.core.numbers import exact, short
 from lorascope.core.roles import Role
 from lorascope.report.layout import fields, heading
 from lorascope.report.lines import Line
+from lorascope.report.observed_text import observation_text
 
 
 def model_header(inventory: Inventory, width: int, *, built: bool = False) -> list[Line]:
@@ -22,6 +23,7 @@ def model_header(inventory: Inventory, width: int, *, built: bool = False) -> li
         ("experts", _experts(model)),
         ("parameters", _parameters(model)),
         ("built", built_text(inventory.built_with) if built else ""),
+        ("observed", observation_text(inventory) if built else ""),
     ]
     return [heading(name), *fields(pairs, width)]
 
