@@ -1,0 +1,287 @@
+"""Modules whose weight is read instead of their forward being run, told from the source."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+import torch
+import transformers
+from peft.tuners import tuners_utils
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 - as everybody calls it
+
+from lorascope.observe.direct_reads import Read, direct_reads, read_directly
+
+
+class Leaf(nn.Module):
+    """Reads `a` in several ways, told by the tests."""
+
+    def __init__(self, **flags: object) -> None:
+        super().__init__()
+        self.a = nn.Linear(4, 4)
+        self.b = nn.Linear(4, 4)
+        self.several = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
+        for name, value in flags.items():
+            setattr(self, name, value)
+
+
+class Read1(Leaf):
+    def forward(self, x):
+        return F.linear(self.b(x), self.a.weight, self.a.bias)
+
+
+class ThroughNames(Leaf):
+    def forward(self, x):
+        module = self.a
+        weight = module.weight
+        return x @ weight.t()
+
+
+class ThroughMethods(Leaf):
+    def forward(self, x):
+        return self.inner(x)
+
+    def inner(self, x):
+        return kernel(x, w=self.a.weight)
+
+
+class InLoop(Leaf):
+    def forward(self, x):
+        for index, module in enumerate(self.several):
+            x = F.linear(x, module.weight) + index
+        return x
+
+
+class Branches(Leaf):
+    def forward(self, x):
+        if x.is_cuda:
+            return kernel(x, self.a.weight)
+        return self.a(x)
+
+
+class OnlyAsked(Leaf):
+    def forward(self, x):
+        x = x.to(self.a.weight.dtype).to(self.a.weight)
+        if isinstance(self.a.weight, nn.Parameter) and self.a.weight is not None:
+            x = x + torch.zeros_like(self.a.weight).sum() + self.a.weight.shape[0]
+        return self.b(x)
+
+
+class BothAtOnce(Leaf):
+    def forward(self, x):
+        return self.a(x) + self.a.weight.sum()
+
+
+class BiasOnly(Leaf):
+    def forward(self, x):
+        return self.a(x) - self.a.bias
+
+
+class ByFlag(Leaf):
+    def forward(self, x):
+        if self.slow and self.width > 1:
+            return F.linear(x, self.a.weight)
+        return self.a(x)
+
+
+class ByArgument(Leaf):
+    def forward(self, x, cached=None):
+        return self.inner(x, cached)
+
+    def inner(self, x, cached):
+        is_first = cached is None
+        if not is_first:
+            return F.linear(x, self.a.weight)
+        return self.a(x)
+
+
+class InTraining(Leaf):
+    def forward(self, x):
+        if self.training:
+            return F.linear(x, self.a.weight)
+        return self.a(x)
+
+
+class NotInForward(Leaf):
+    def _init_weights(self, module):
+        self.a.weight.data.normal_()
+
+    def tie_weights(self):
+        self.b.weight = self.a.weight
+
+    def forward(self, x):
+        return self.b(x)
+
+
+class HandedOn(Leaf):
+    def forward(self, x):
+        if x.is_cuda:
+            return kernel(x, self.a.weight)
+        return kernel(x, self.a)
+
+
+class Child(Leaf):
+    def encode(self, x):
+        return F.linear(x, self.a.weight)
+
+
+class CallsAMethodOfItsChild(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.child = Child()
+
+    def forward(self, x):
+        return self.child.encode(x)
+
+
+class ReadsAGrandchild(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.child = Child()
+
+    def forward(self, x):
+        return F.linear(x, self.child.b.weight)
+
+
+class Inherits(Read1):
+    def forward(self, x):
+        return super().forward(x)
+
+
+class RunsForever(Leaf):
+    def forward(self, x):
+        return self.other(x)
+
+    def other(self, x):
+        return self.forward(F.linear(x, self.a.weight))
+
+
+class LaterTurns(Leaf):
+    """Reads in one turn of a loop what it calls in another."""
+
+    def forward(self, x):
+        for turn in range(3):
+            if turn:
+                x = self.a(x)
+                continue
+            x = F.linear(x, self.a.weight)
+            break
+        return x
+
+
+def kernel(x, w):
+    raise AssertionError("nothing is run")
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (Read1(), {"a": Read.ALWAYS}),
+        (ThroughNames(), {"a": Read.ALWAYS}),
+        (ThroughMethods(), {"a": Read.ALWAYS}),
+        (InLoop(), {"several.0": Read.ALWAYS, "several.1": Read.ALWAYS}),
+        (Branches(), {"a": Read.SOMETIMES}),
+        (OnlyAsked(), {}),
+        (BothAtOnce(), {}),
+        (BiasOnly(), {}),
+        (ByFlag(slow=False, width=2), {}),
+        (ByFlag(slow=True, width=1), {}),
+        (ByFlag(slow=True, width=2), {"a": Read.ALWAYS}),
+        (ByArgument(), {}),
+        (InTraining(), {"a": Read.ALWAYS}),
+        (NotInForward(), {}),
+        (HandedOn(), {"a": Read.SOMETIMES}),
+        (CallsAMethodOfItsChild(), {"child.a": Read.ALWAYS}),
+        (ReadsAGrandchild(), {"child.b": Read.ALWAYS}),
+        (Inherits(), {"a": Read.ALWAYS}),
+        (RunsForever(), {"a": Read.ALWAYS}),
+        (LaterTurns(), {"a": Read.SOMETIMES}),
+        (nn.MultiheadAttention(4, 2), {"out_proj": Read.ALWAYS}),
+        (nn.Sequential(nn.Linear(2, 2)), {}),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_what_the_source_says(model: nn.Module, expected: dict[str, Read]) -> None:
+    assert direct_reads(model) == expected
+    assert read_directly(model) == frozenset(expected)
+
+
+def test_nothing_is_said_without_source() -> None:
+    scope: dict[str, object] = {}
+    exec(  # noqa: S102 - a class that has no file
+        "def forward(self, x):\n    return F.linear(x, self.a.weight)", {"F": F}, scope
+    )
+    made = type("Made", (Leaf,), scope)
+    assert direct_reads(made()) == {}
+
+
+def _built(model_type: str) -> nn.Module:
+    config = transformers.AutoConfig.for_model(model_type)
+    with torch.device("meta"):
+        return transformers.AutoModelForCausalLM.from_config(config)
+
+
+def _guarded_by_peft() -> tuple[set[str], set[str]]:
+    """Model types and module names of PEFT's guard, read from its source."""
+    source = inspect.getsource(tuners_utils._check_lora_target_modules_mamba)
+    found = [
+        set(re.findall(r'"([^"]+)"', re.search(rf"{name} = {{(.*?)}}", source)[1]))
+        for name in ("mamba_model_types", "incompatible_modules")
+    ]
+    return found[0], found[1]
+
+
+GUARDED_TYPES, GUARDED_NAMES = _guarded_by_peft()
+
+
+def test_pefts_guard_was_read() -> None:
+    assert len(GUARDED_TYPES) >= 5
+    assert "out_proj" in GUARDED_NAMES
+
+
+@pytest.mark.parametrize("model_type", sorted(GUARDED_TYPES))
+def test_all_that_peft_guards_is_found(model_type: str) -> None:
+    model = _built(model_type)
+    found = read_directly(model)
+    holders = {
+        path.rpartition(".")[0]
+        for path, module in model.named_modules()
+        if path.endswith(".conv1d") and hasattr(model.get_submodule(path[:-7]), "out_proj")
+    }
+    expected = {f"{holder}.{name}" for holder in holders for name in GUARDED_NAMES}
+    assert expected
+    assert expected <= found
+
+
+@pytest.mark.parametrize(
+    ("model_type", "name", "read"),
+    [
+        ("jamba", "mamba.dt_proj", Read.ALWAYS),
+        ("jamba", "mamba.conv1d", Read.ALWAYS),
+        ("bamba", "mamba.out_proj", Read.SOMETIMES),
+        ("bamba", "mamba.conv1d", Read.ALWAYS),
+        ("zamba2", "mamba.out_proj", Read.SOMETIMES),
+        ("zamba2", "mamba.conv1d", Read.ALWAYS),
+        ("granitemoehybrid", "mamba.out_proj", Read.SOMETIMES),
+        ("granitemoehybrid", "mamba.conv1d", Read.ALWAYS),
+        ("mamba", "mixer.dt_proj", Read.ALWAYS),
+        ("falcon_mamba", "mixer.x_proj", Read.SOMETIMES),
+        ("longcat_flash", "router.classifier", Read.ALWAYS),
+    ],
+)
+def test_what_peft_does_not_guard(model_type: str, name: str, read: Read) -> None:
+    found = direct_reads(_built(model_type))
+    those = {path: kind for path, kind in found.items() if path.endswith(f".{name}")}
+    assert those
+    assert set(those.values()) == {read}
+
+
+@pytest.mark.parametrize("model_type", ["llama", "bloom", "gpt2", "mixtral", "t5", "gemma3_text"])
+def test_nothing_is_found_where_every_module_is_called(model_type: str) -> None:
+    cls = transformers.AutoModelForSeq2SeqLM if model_type == "t5" else None
+    config = transformers.AutoConfig.for_model(model_type)
+    with torch.device("meta"):
+        model = cls.from_config(config) if cls else _built(model_type)
+    assert direct_reads(model) == {}
