@@ -68,7 +68,7 @@ def select(inventory: Inventory, request: PlanRequest) -> Selection:
         PlanError: The model has none of what the preset needs, or a filter leaves nothing.
     """
     towers = _towers(inventory, request)
-    wishes, unit = _wishes(request)
+    wishes, unit = wishes_of(request)
     in_towers = _reached(inventory, request, towers, wishes)
     experts = _experts(request)
     meant = [
@@ -109,7 +109,7 @@ def select(inventory: Inventory, request: PlanRequest) -> Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class Wish:
     """One word of the request and the rank weight it asks for."""
 
     word: str
@@ -118,7 +118,8 @@ class _Wish:
     """True for a role named in full or in its first parts, which includes experts and more."""
 
 
-def _wishes(request: PlanRequest) -> tuple[tuple[_Wish, ...], int]:
+def wishes_of(request: PlanRequest) -> tuple[tuple[Wish, ...], int]:
+    """Return the words of the request with their rank weights, and the unit of its ranks."""
     if request.roles:
         return _role_wishes(request.parsed_roles, request.rank)
     preset = PRESETS[request.preset_name]
@@ -133,27 +134,27 @@ def _wishes(request: PlanRequest) -> tuple[tuple[_Wish, ...], int]:
             f"Use --rank {rank - rank % main or main} or {rank - rank % main + main}.",
         )
     wishes = tuple(
-        _Wish(word, share.weight, is_exact=False) for share in preset.shares for word in share.words
+        Wish(word, share.weight, is_exact=False) for share in preset.shares for word in share.words
     )
     return wishes, rank // main
 
 
-def _role_wishes(roles: Sequence[RoleRank], rank: int | None) -> tuple[tuple[_Wish, ...], int]:
+def _role_wishes(roles: Sequence[RoleRank], rank: int | None) -> tuple[tuple[Wish, ...], int]:
     ranks = [role.rank or rank or 8 for role in roles]
     unit = gcd(*ranks)
     return tuple(
-        _Wish(role.entry, each // unit, is_exact=role.entry not in WORDS)
+        Wish(role.entry, each // unit, is_exact=role.entry not in WORDS)
         for role, each in zip(roles, ranks, strict=True)
     ), unit
 
 
-def _wish_for(module: Module, wishes: Sequence[_Wish], experts: bool | None) -> _Wish | None:
+def _wish_for(module: Module, wishes: Sequence[Wish], experts: bool | None) -> Wish | None:
     """The wish that decides the module's rank, or None if none means it.
 
     Raises:
         PlanError: Two wishes with different ranks mean the same (fused) module by name.
     """
-    found: _Wish | None = None
+    found: Wish | None = None
     for wish in wishes:
         if not means(wish.word, module) or not _may_have(module, wish, experts):
             continue
@@ -170,7 +171,7 @@ def _wish_for(module: Module, wishes: Sequence[_Wish], experts: bool | None) -> 
     return found
 
 
-def _may_have(module: Module, wish: _Wish, experts: bool | None) -> bool:
+def _may_have(module: Module, wish: Wish, experts: bool | None) -> bool:
     if module.role in EXPERTS:
         return bool(experts) if experts is not None else wish.is_exact
     return module.kind in _LINEARS or (wish.is_exact and module.kind in _BY_ROLE_ONLY)
@@ -199,7 +200,7 @@ def _reached(
     inventory: Inventory,
     request: PlanRequest,
     towers: Sequence[Tower],
-    wishes: Sequence[_Wish],
+    wishes: Sequence[Wish],
 ) -> list[Module]:
     """The modules of the towers, and heads and embeddings outside that only a role names.
 
@@ -229,7 +230,7 @@ def _reached(
     ]
 
 
-def _missing_words(request: PlanRequest, usable: list[tuple[Module, _Wish]]) -> tuple[str, ...]:
+def _missing_words(request: PlanRequest, usable: list[tuple[Module, Wish]]) -> tuple[str, ...]:
     roles = {module.role: module for module, _ in usable}
     return tuple(w for w in request.words if not any(means(w, m) for m in roles.values()))
 
@@ -282,7 +283,7 @@ def _filters(request: PlanRequest) -> str:
     return "--layers and --exclude" if request.only is None else "--layers, --exclude and only"
 
 
-def _layer_hint(usable: list[tuple[Module, _Wish]]) -> str | None:
+def _layer_hint(usable: list[tuple[Module, Wish]]) -> str | None:
     layers = sorted({m.layer for m, _ in usable if m.layer is not None})
     if not layers:
         return None

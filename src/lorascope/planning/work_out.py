@@ -8,6 +8,7 @@ from dataclasses import replace
 from lorascope.core.errors import PlanError
 from lorascope.core.inventory import Inventory
 from lorascope.core.training import TrainingSetup
+from lorascope.planning.fit import fit, params_limit
 from lorascope.planning.fitted import Fitted, OnTry, Predict
 from lorascope.planning.make_plan import make_plan
 from lorascope.planning.preferences import Budget
@@ -44,8 +45,13 @@ def work_out(
         MissingDependencyError: The scores need a solver that is not installed.
     """
     request, budget = request or PlanRequest(), budget or Budget()
-    if scores is not None or budget.max_memory is not None or budget.max_params is not None:
+    if scores is not None:
         raise PlanError("Budgets of memory and scores are not worked out yet.")
+    if budget.max_memory is not None:
+        if setup is None or predict is None:
+            raise PlanError("--max-memory needs the model itself, whose training step is run.")
+        return fit(inventory, request, budget, setup, predict, on_try)
+    request = replace(request, max_params=params_limit(request, budget))
     plan = make_plan(inventory, request)
     if setup is None or predict is None:
         return Fitted(plan, request, setup)
