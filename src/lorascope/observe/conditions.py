@@ -15,7 +15,6 @@ from typing import Any
 from lorascope.observe.effects import Path
 from lorascope.observe.questions import PLAIN, SOMETHING, UNKNOWN, Questions
 
-
 _COMPARED: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
