@@ -32,6 +32,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     """Add the command to the command line."""
     parser = subparsers.add_parser(
         "plan",
+        usage="lorascope plan MODEL [options]",
         help="which modules to adapt, at which rank, and what it costs",
         description="Work a preset out for one model: targets, ranks, counts and costs.\n"
         "The adapter_config.json that PEFT takes is shown, and written with -o.",

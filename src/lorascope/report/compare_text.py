@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lorascope.core.inventory import Inventory
-from lorascope.core.numbers import exact, percent, size
+from lorascope.core.numbers import exact, percent, plain, size
 from lorascope.core.plan import Plan
 from lorascope.report.byte_units import byte_text
 from lorascope.report.layout import Column, Row, bullet, fields, fits, heading, table
@@ -109,10 +109,30 @@ def _memory(plans: Sequence[Plan], width: int) -> list[Line]:
     step = f"one training step of {setup_text(memories[0].setup)}"
     least, most = (bound(m.overhead_bytes for m in memories) for bound in (min, max))
     overhead = byte_text(least) if least == most else f"{byte_text(least)} to {byte_text(most)}"
-    pairs = [("memory", step), ("overhead", f"{overhead} more: an estimate, in no peak above")]
-    lines = [line(""), *fields(pairs if most else pairs[:1], width)]
+    pairs = [
+        ("memory", step),
+        ("dropout", _dropouts(plans)),
+        ("overhead", f"{overhead} more: an estimate, in no peak above" if most else ""),
+    ]
+    lines = [line(""), *fields(pairs, width)]
     plot = plot_text(plot_points(plans), width)
     return [*lines, line(""), *plot] if plot else lines
+
+
+def _dropouts(plans: Sequence[Plan]) -> str:
+    """Say which plans have another dropout, which keeps a copy of each target's input.
+
+    Empty if all have the same.
+    """
+    names: dict[float, list[str]] = {}
+    for plan in plans:
+        if plan.memory is not None:
+            names.setdefault(plan.adapter_config.get("lora_dropout", 0.0), []).append(plan.preset)
+    if len(names) < 2:
+        return ""
+    usual = max(names, key=lambda dropout: len(names[dropout]))
+    others = (f"{plain(d)} for {', '.join(found)}" for d, found in names.items() if d != usual)
+    return f"{plain(usual)}; {'; '.join(others)}"
 
 
 def _roles(plan: Plan) -> str:

@@ -40,19 +40,17 @@ def memory_text(memory: Memory, width: int) -> list[Line]:
 
 def setup_text(setup: TrainingSetup) -> str:
     """Say in one line how the training step is run."""
-    base = setup.dtype
-    if setup.quantization != "none":
-        base = f"{setup.quantization} base, the rest of it {setup.dtype}"
-    else:
-        base = f"{base} base"
+    quantized = setup.quantization != "none"
+    sharding = f" with {setup.sharding}" if setup.sharding != "none" else ""
     parts = [
         f"{exact(setup.batch_size)} × {exact(setup.seq_len)} tokens",
-        base,
+        f"{setup.quantization} base (the rest {setup.dtype})"
+        if quantized
+        else f"{setup.dtype} base",
         f"{setup.adapter_dtype} adapter",
         setup.optimizer,
         "gradient checkpointing" if setup.gradient_checkpointing else "",
-        f"one of {exact(setup.devices)} devices" if setup.devices > 1 else "",
-        setup.sharding if setup.sharding != "none" else "",
+        f"{exact(setup.devices)} devices{sharding}" if setup.devices > 1 else "",
         f"on {setup.device}",
     ]
     return ", ".join(part for part in parts if part)

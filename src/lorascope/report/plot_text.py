@@ -12,6 +12,7 @@ from math import log
 
 from lorascope.core.numbers import short
 from lorascope.report.byte_units import byte_text
+from lorascope.report.layout import paragraph
 from lorascope.report.lines import Line, Span, clean, line
 from lorascope.report.plot_points import PlotPoint
 
@@ -48,7 +49,9 @@ def plot_text(points: Sequence[PlotPoint], width: int) -> list[Line]:
         axis = Span(f"{label.rjust(margin)} │", "dim")
         lines.append(Line((axis, Span("".join(cells).rstrip(), "cyan"))))
     lines += _x_axis(points, margin, columns)
-    return [*lines, *(line(text, "cyan", indent=margin + 2) for text in grid.without_room)]
+    if grid.without_room:
+        lines += paragraph(f"Without room for a name: {'; '.join(grid.without_room)}", width)
+    return lines
 
 
 @dataclass(slots=True)
@@ -69,7 +72,7 @@ class _Grid:
             if self._is_free(at_row, start, len(name)):
                 self.rows[at_row][start : start + len(name)] = name
                 return
-        self.without_room.append(f"{name}: no room for its name above")
+        self.without_room.append(name)
 
     def _places(self, row: int, column: int, length: int) -> Iterator[tuple[int, int]]:
         yield row, column + 2
