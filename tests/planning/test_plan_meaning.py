@@ -10,7 +10,7 @@ from tiny_models import inventory
 
 from builders import llama, mixture, multimodal
 from lorascope.core.errors import PlanError
-from lorascope.core.inventory import Inventory
+from lorascope.core.inventory import HAZARDS, Inventory
 from lorascope.core.plan import Plan
 from lorascope.planning import PRESETS, TASKS, PlanRequest, compare, make_plan
 from lorascope.planning.compare import IMPOSSIBLE, PEFT_DEFAULT, SAME
@@ -120,10 +120,9 @@ def test_a_model_without_the_roles_is_told_what_it_has(preset: str) -> None:
 
 
 def test_hazards_are_left_out_and_told() -> None:
-    plan = _plan(inventory("mamba"), preset="all-linear")
-    assert "Left out, because LoRA there is refused or learns nothing: dt_proj and out_proj" in (
-        _said(plan)
-    )
+    said = _said(_plan(inventory("mamba"), preset="all-linear"))
+    assert f"Left out: dt_proj (3), {HAZARDS['forward_never_called']}." in said
+    assert f"Left out: out_proj (3), {HAZARDS['state_space_kernel']}." in said
 
 
 def test_routers_heads_and_other_towers_are_never_chosen() -> None:

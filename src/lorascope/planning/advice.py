@@ -7,6 +7,7 @@ from typing import Any
 
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.numbers import short
+from lorascope.core.observation import Call
 from lorascope.core.plan import Advice
 from lorascope.core.roles import EXPERTS, PERCEPTION, Kind, Role, Tower
 from lorascope.planning.evidence import (
@@ -22,6 +23,7 @@ from lorascope.planning.evidence import (
 from lorascope.planning.request import PlanRequest
 from lorascope.planning.selection import Selection
 from lorascope.planning.targets import Planned
+from lorascope.planning.trainable import why_untrainable
 from lorascope.planning.words import WORDS, listed, means
 
 _FUSED: Mapping[Role, tuple[str, ...]] = {
@@ -51,6 +53,7 @@ def advise(
         *_meaning(inventory, request, selection),
         *_experts(inventory, request, selection),
         *_left_out(inventory, selection),
+        *_not_reached(selection),
         *_written(request, planned, config),
     )
 
@@ -190,18 +193,37 @@ def _experts_rank(request: PlanRequest, selection: Selection, active: int) -> It
 
 
 def _left_out(inventory: Inventory, selection: Selection) -> Iterator[Advice]:
-    if selection.left_out:
-        hazards = sorted({h for m in selection.left_out for h in m.hazards})
-        yield Advice(
-            "Left out, because LoRA there is refused or learns nothing:"
-            f" {_names(selection.left_out)} ({', '.join(hazards)})."
-        )
+    by_reason: dict[str, list[Module]] = {}
+    for module in selection.left_out:
+        if (reason := why_untrainable(module)) is not None:
+            by_reason.setdefault(reason, []).append(module)
+    for reason, modules in by_reason.items():
+        yield Advice(f"Left out: {_names(modules)} ({len(modules)}), {reason}.")
     towers = {m.tower for m in inventory.adaptable} - set(selection.towers)
     for tower in sorted(towers & set(PERCEPTION)):
         count = sum(1 for m in inventory.adaptable if m.tower is tower)
         yield Advice(
             f"The {tower.value} tower stays frozen ({count} modules);"
             f" --tower {tower.value} adapts it."
+        )
+
+
+def _not_reached(selection: Selection) -> Iterator[Advice]:
+    """Chosen modules that the forward pass did not reach; a routed expert may wait for its token.
+
+    Nothing says that training does not reach them: it may come with other inputs.
+    """
+    missed = [
+        each.module
+        for each in selection.chosen
+        if each.module.observed is not None
+        and each.module.observed.call is Call.NOT_REACHED
+        and each.module.role not in EXPERTS
+    ]
+    if missed:
+        yield Advice(
+            f"The forward pass that observed the model did not reach {_names(missed)}"
+            f" ({len(missed)} of the targets): LoRA there learns only if your inputs lead there."
         )
 
 

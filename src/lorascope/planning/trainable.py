@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lorascope.core.inventory import HAZARDS, Module
+from lorascope.core.inventory import HAZARDS, Module, is_observed
 
 NEVER = frozenset({"forward_never_called", "not_affine", "state_space_kernel", "unsupported_class"})
 """Hazards for which a module is never chosen: PEFT refuses it, or it would learn nothing."""
@@ -14,8 +14,9 @@ def is_hazardous(module: Module) -> bool:
 
 
 def why_untrainable(module: Module) -> str | None:
-    """Say why LoRA cannot train a module; None if it can."""
-    hazard = next((each for each in module.hazards if each in NEVER), None)
-    if hazard is None and not module.kind.adaptable:
-        hazard = "unsupported_class"
-    return None if hazard is None else HAZARDS[hazard]
+    """Say why LoRA cannot train a module, and whether that was observed; None if it can."""
+    found = [each for each in module.hazards if each in NEVER]
+    if not found:
+        return None if module.kind.adaptable else HAZARDS["unsupported_class"]
+    seen = next((each for each in found if is_observed(each, module)), None)
+    return HAZARDS[found[0]] if seen is None else f"{HAZARDS[seen]} (observed)"
