@@ -148,3 +148,48 @@ def test_output_in_an_encoding_without_arrows(
     text = sys.stdout.read()
     assert "8 -> 16" in text
     assert "model.layers.{0-2}.mlp.up_proj" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [((), None), (("--observe",), True), (("--no-observe",), False)]
+)
+def test_whether_to_observe_is_passed_on(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], expected: object
+) -> None:
+    from lorascope import api
+
+    asked: list[object] = []
+
+    def inspect(model: str, **more: object) -> Inventory:
+        asked.append(more["observe"])
+        return builders.observed()
+
+    monkeypatch.setattr(api, "inspect", inspect)
+    assert run(capsys, "inspect", "tiny", *options).code == 0
+    assert asked == [expected]
+
+
+def test_of_observe_and_its_opposite_the_last_counts() -> None:
+    from lorascope.cli.parser import build_parser
+
+    parser, _ = build_parser()
+    assert parser.parse_args(["inspect", "x", "--observe", "--no-observe"]).observe is False
+
+
+def test_what_was_observed_is_printed(serve: Serve, capsys: Capture) -> None:
+    serve(builders.observed())
+    text = run(capsys, "inspect", "tiny").out
+    assert "✓ observed in a forward pass" in text
+    assert "  - q, k and v read one tensor (3 times).\n" in text
+    assert "forward_never_called (3, observed)" in text
+    value = json.loads(run(capsys, "inspect", "tiny", "--json").out)
+    Draft202012Validator(json.loads(schema_text("inspect"))).validate(value)
+    calls = {m["path"]: m["observed"]["call"] for m in value["modules"]}
+    assert calls["lm_head"] == "not_reached"
+
+
+@pytest.mark.parametrize("width", [60, 100, 160])
+def test_what_was_observed_keeps_to_the_width(serve: Serve, capsys: Capture, width: int) -> None:
+    serve(builders.observed())
+    text = run(capsys, "inspect", "tiny", "--width", str(width)).out
+    assert max(map(len, text.splitlines())) <= width
