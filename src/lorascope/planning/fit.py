@@ -10,16 +10,16 @@ first candidate that fits is the best plan.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from lorascope.core.errors import PlanError
 from lorascope.core.inventory import Inventory
 from lorascope.core.numbers import size
 from lorascope.core.training import TrainingSetup
-from lorascope.planning.candidates import Candidate, grid
+from lorascope.planning.candidates import Candidate, Grid, grid
 from lorascope.planning.first_fitting import first_fitting, most_questions
 from lorascope.planning.fitted import Fitted, OnTry, Predict, Step
-from lorascope.planning.levels import levels
+from lorascope.planning.levels import Level, levels
 from lorascope.planning.nothing_fits import MOST_CHANGES, refusal
 from lorascope.planning.preferences import DEFAULT_TRADES, GROUNDS, TRADES, Budget
 from lorascope.planning.request import PlanRequest
@@ -58,27 +58,68 @@ def fit(
             says what is missing and which single change comes nearest.
         MemoryPredictionError: The step as asked cannot be predicted.
     """
-    limit = budget.max_memory
-    if limit is None:
-        raise PlanError("A fit needs --max-memory.")
-    trades = trades_of(request, budget)
-    may_drop = "roles" in trades
-    every = levels(
-        inventory,
-        request,
-        params_limit(request, budget),
-        trade_rank="rank" in trades,
-        trade_roles=may_drop,
-    )
-    grids = [grid(level, setup, trades) for level in (every if may_drop else every[:1])]
-    asked = grids[0].at((0, 0, 0, 0))
-    most = sum(most_questions(each.axes) for each in grids) + MOST_CHANGES
-    trials = Trials(inventory, asked, limit, predict, on_try, most)
-    for each in grids:
-        point = first_fitting(each.axes, trials.fitting(each))
-        if point is not None:
-            return _fitted(trials, each.at(point))
-    raise refusal(trials, every)
+    search = _Search.prepared(inventory, request, budget, setup, predict, on_try)
+    found = search.first()
+    if found is None:
+        raise refusal(search.trials, search.levels)
+    return found
+
+
+def fit_if_any(
+    inventory: Inventory,
+    request: PlanRequest,
+    budget: Budget,
+    setup: TrainingSetup,
+    predict: Predict,
+) -> Fitted | None:
+    """Return what `fit` does, and None where nothing fits."""
+    return _Search.prepared(inventory, request, budget, setup, predict, None).first()
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """The candidates, and what is known of them so far."""
+
+    trials: Trials
+    grids: tuple[Grid, ...]
+    levels: tuple[Level, ...]
+    """With fewer and fewer roles, whether or not that is allowed."""
+
+    @classmethod
+    def prepared(
+        cls,
+        inventory: Inventory,
+        request: PlanRequest,
+        budget: Budget,
+        setup: TrainingSetup,
+        predict: Predict,
+        on_try: OnTry | None,
+    ) -> _Search:
+        """Lay the candidates out; nothing is predicted yet."""
+        if budget.max_memory is None:
+            raise PlanError("--max-memory is missing; expected the memory to fit into.")
+        trades = trades_of(request, budget)
+        may_drop = "roles" in trades
+        every = levels(
+            inventory,
+            request,
+            params_limit(request, budget),
+            trade_rank="rank" in trades,
+            trade_roles=may_drop,
+        )
+        grids = tuple(grid(level, setup, trades) for level in (every if may_drop else every[:1]))
+        asked = grids[0].at((0, 0, 0, 0))
+        most = sum(most_questions(each.axes) for each in grids) + MOST_CHANGES
+        trials = Trials(inventory, asked, budget.max_memory, predict, on_try, most)
+        return cls(trials, grids, every)
+
+    def first(self) -> Fitted | None:
+        """The candidate that gives up least of those that fit."""
+        for each in self.grids:
+            point = first_fitting(each.axes, self.trials.fitting(each))
+            if point is not None:
+                return _fitted(self.trials, each.at(point))
+        return None
 
 
 def trades_of(request: PlanRequest, budget: Budget) -> tuple[str, ...]:

@@ -59,7 +59,9 @@ class Fitted:
     steps: tuple[Step, ...] = ()
     """What was given up, the cheapest first; empty if the plan fits as asked."""
     tried: tuple[Tried, ...] = ()
-    """In the order in which they were tried."""
+    """In the order in which they were tried; beside scores only those of the chosen modules."""
+    score: float | None = None
+    """Total score of the adapted modules; None if no scores were given."""
 
 
 def needed_bytes(memory: Memory) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MOST_WORK = 300_000
 """Sums that the own search looks at, in about a second; a space with more is given to a solver."""
@@ -46,6 +46,7 @@ def best_choice(items: Iterable[Item], limits: Costs) -> Chosen:
     Raises:
         MissingDependencyError: The space is large and SciPy is not installed.
     """
+    items, limits = _without_loose(tuple(items), limits)
     groups = _groups(items, limits)
     names = by_sums(groups, limits, MOST_WORK)
     if names is not None:
@@ -99,6 +100,19 @@ def _with_group(
             if sums not in found or total > found[sums][0]:
                 found[sums] = total, (counts, count)
     return found
+
+
+def _without_loose(items: Sequence[Item], limits: Costs) -> tuple[Sequence[Item], Costs]:
+    """Leave limits aside that all items together keep to."""
+    for i in (0, 1):
+        if sum(item.costs[i] for item in items) <= limits[i]:
+            items = [replace(item, costs=_with(item.costs, i, 0)) for item in items]
+            limits = _with(limits, i, 0)
+    return items, limits
+
+
+def _with(costs: Costs, index: int, value: int) -> Costs:
+    return (value, costs[1]) if index == 0 else (costs[0], value)
 
 
 def _groups(items: Iterable[Item], limits: Costs) -> Groups:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from lorascope.core.errors import PlanError
+from lorascope.core.errors import PlanError, printable
 from lorascope.core.inventory import Inventory, Module
 from lorascope.matching.names import EntryList
 from lorascope.planning.words import WORDS, means, parse_role
@@ -19,7 +19,7 @@ class _Claim:
     """A score that a name has for a module."""
 
     rank: tuple[int, int]
-    """How exact the name is: full name, end of a name, role, word; then by the number of parts."""
+    """How exact the name is: full name, end of a name, role; then how exact it is among these."""
     name: str
     score: float
 
@@ -28,8 +28,8 @@ def module_scores(inventory: Inventory, scores: Mapping[str, float]) -> Mapping[
     """Return the score of each adaptable module that is scored, by full name, in model order.
 
     A name is a full name, the end of one (whole parts, as PEFT matches), a role, the first parts
-    of one, or a word such as `q`. The most exact one holds. A name that can be a role or the end of
-    a module's name is the role, if the model has it.
+    of one, or a word such as `q`. The most exact one holds, in this order, the longer end first.
+    A name that can be a role or the end of a module's name is the role, if the model has it.
 
     Raises:
         PlanError: A name fits no module that LoRA adapts, or two that are as exact as each other
@@ -71,8 +71,16 @@ def _claims(
         yield _Claim((2, name.count(".")), name, scores[name])
     for name, word in roles.items():
         if means(word, module):
-            exact = (0, 0) if word in WORDS else (1, word.count("."))
-            yield _Claim(exact, name, scores[name])
+            yield _Claim((1, _exactness(word, module)), name, scores[name])
+
+
+def _exactness(word: str, module: Module) -> int:
+    """The role itself, its first parts, a word such as `q`, then the group alone (`attention`)."""
+    if word == module.role.value:
+        return 3
+    if word in WORDS:
+        return 1
+    return 2 if "." in word else 0
 
 
 def _strongest(module: Module, claims: list[_Claim]) -> _Claim:
@@ -88,16 +96,16 @@ def _strongest(module: Module, claims: list[_Claim]) -> _Claim:
 
 
 def _unknown(inventory: Inventory, names: list[str]) -> PlanError:
-    name = names[0]
+    name, quoted = names[0], printable(names[0], _LONGEST_COMPARED)
     more = f" (and {len(names) - 1:,} more such names)" if len(names) > 1 else ""
     listed = {module.path for module in inventory.modules}
     if name in listed or any(path.endswith(f".{name}") for path in listed):
         return PlanError(
-            f"A score is given for {name}, which LoRA does not adapt{more}.",
+            f"A score is given for {quoted}, which LoRA does not adapt{more}.",
             "Score linear layers, or roles.",
         )
     return PlanError(
-        f"A score is given for {name}, which is no module or role of this model{more}.",
+        f"A score is given for {quoted}, which is no module or role of this model{more}.",
         _nearest(inventory, name),
     )
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from lorascope.core.errors import PlanError
+from lorascope.core.errors import PlanError, printable
 
 LARGEST_FILE = 40_000_000
 """Bytes of a file of scores: as many names as a model may have, each of some hundred characters."""
@@ -67,11 +67,12 @@ def _name(name: object, where: str) -> str:
 
 
 def _number(name: object, value: object, where: str) -> float:
+    quoted = printable(name, 100)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise PlanError(f"{where}: the score of {name} is {value!r:.100}; expected a number.")
+        raise PlanError(f"{where}: the score of {quoted} is {value!r:.100}; expected a number.")
     if not abs(value) <= _LARGEST:
         raise PlanError(
-            f"{where}: the score of {name} is {value!r:.100}; expected a finite number up to"
+            f"{where}: the score of {quoted} is {value!r:.100}; expected a finite number up to"
             f" {_LARGEST:g}."
         )
     return float(value)
@@ -81,7 +82,9 @@ def _without_doubles(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise PlanError(f"{where} scores {name} twice; expected each name once.")
+            raise PlanError(
+                f"{where} scores {printable(name, 100)} twice; expected each name once."
+            )
         found[name] = value
     return found
 

@@ -13,6 +13,7 @@ from lorascope.planning.fitted import Fitted, OnTry, Predict
 from lorascope.planning.make_plan import make_plan
 from lorascope.planning.preferences import Budget
 from lorascope.planning.request import PlanRequest
+from lorascope.planning.scored import scored_plan
 
 
 def work_out(
@@ -29,8 +30,8 @@ def work_out(
 
     Args:
         inventory: The model.
-        request: What is asked; the default preset if None. Beside scores its `max_params` is
-            None: the budget's limits the choice.
+        request: What is asked; the default preset if None, or beside scores every linear of the
+            blocks.
         budget: What the plan has to keep to; None for nothing.
         scores: Worth of adapting a module by full name, end of a name, or role. If given, the
             modules with the largest total within the budget are chosen.
@@ -45,11 +46,11 @@ def work_out(
         MissingDependencyError: The scores need a solver that is not installed.
     """
     request, budget = request or PlanRequest(), budget or Budget()
+    if budget.max_memory is not None and (setup is None or predict is None):
+        raise PlanError("--max-memory needs the model itself, whose training step is run.")
     if scores is not None:
-        raise PlanError("Budgets of memory and scores are not worked out yet.")
-    if budget.max_memory is not None:
-        if setup is None or predict is None:
-            raise PlanError("--max-memory needs the model itself, whose training step is run.")
+        return scored_plan(inventory, request, scores, budget, setup, predict, on_try)
+    if budget.max_memory is not None and setup is not None and predict is not None:
         return fit(inventory, request, budget, setup, predict, on_try)
     request = replace(request, max_params=params_limit(request, budget))
     plan = make_plan(inventory, request)
