@@ -1,0 +1,79 @@
+"""How long a prediction takes and how much memory it needs, as whole processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lorascope.source.examples import find_example
+
+BOUNDS = {"Llama-3.1-8B": 5.0, "DeepSeek-V3": 20.0}
+"""Model → most seconds."""
+MOST_BYTES = 4 * 2**30
+RUNS = 3
+_REFERENCE = Path(__file__).parent / "reference_build.py"
+_STEP = ["--batch-size", "1", "--seq-len", "2048"]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Medians over whole processes, run in turn with the reference."""
+
+    model: str
+    seconds: float
+    reference_seconds: float
+    """Of importing the libraries and building the same model on the meta device."""
+    peak_bytes: int
+    """Largest resident size."""
+
+    @property
+    def is_met(self) -> bool:
+        """Whether both bounds are kept."""
+        return self.seconds <= BOUNDS[self.model] and self.peak_bytes <= MOST_BYTES
+
+
+def timings() -> Iterator[Timing]:
+    """Yield one row a model."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # both sides run from bytecode, as installed
+    lorascope = str(Path(sys.executable).parent / "lorascope")
+    for name in BOUNDS:
+        with tempfile.TemporaryDirectory() as folder:
+            config = json.dumps(find_example(name).config)
+            (Path(folder) / "config.json").write_text(config, encoding="utf-8")
+            ours = [lorascope, "plan", folder, *_STEP]
+            reference = [sys.executable, str(_REFERENCE), folder]
+            os.environ["LORASCOPE_CACHE"] = f"{folder}/cache"
+            yield _timed(name, ours, reference)
+
+
+def _timed(name: str, ours: list[str], reference: list[str]) -> Timing:
+    _run(ours), _run(reference)
+    runs = [(*_run(ours), *_run(reference)) for _ in range(RUNS)]
+    seconds, peaks, reference_seconds, _ = zip(*runs, strict=True)
+    timing = Timing(
+        name, statistics.median(seconds), statistics.median(reference_seconds), max(peaks)
+    )
+    print(f"{name}: {timing.seconds:.1f} s, {timing.peak_bytes / 2**20:.0f} MiB", file=sys.stderr)
+    return timing
+
+
+def _run(command: list[str]) -> tuple[float, int]:
+    """Return the wall time of a whole process in seconds, and its largest resident size."""
+    start = time.perf_counter()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        seconds = time.perf_counter() - start
+        if process.returncode:
+            output.seek(0)
+            raise RuntimeError(f"{command}: {output.read().decode(errors='replace')}")
+    return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
