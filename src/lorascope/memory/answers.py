@@ -21,8 +21,7 @@ def _places(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _selected(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    count = torch.broadcast_shapes(values.shape, mask.shape).numel()
-    return values.new_empty((count,))
+    return values.new_empty((torch.broadcast_tensors(values, mask)[0].numel(),))
 
 
 ANSWERS: Mapping[str, Callable[..., Any]] = {

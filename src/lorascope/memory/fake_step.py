@@ -14,7 +14,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from lorascope.memory.batch import batch_for
 from lorascope.memory.blocks import head_of, stacks_of
+from lorascope.memory.cuda_kernels import cuda_kernels
 from lorascope.memory.failures import step_of
+from lorascope.memory.masks import without_padding
 from lorascope.memory.places import places_followed
 from lorascope.memory.recorder import CUDA_BLOCK, Phase, Place, Recorder
 from lorascope.memory.timeline import Timeline, timeline_of
@@ -22,6 +24,21 @@ from lorascope.memory.training_copy import quiet
 
 if TYPE_CHECKING:
     from lorascope.core.training import TrainingSetup
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One storage of weights or buffers."""
+
+    part: str
+    """`base` or `adapter`."""
+    size: int
+    """Bytes as the allocator counts them."""
+    block: int | None
+    """Index of the block that holds it; None outside of the blocks."""
+    elements: int
+    row: int
+    """Bytes of one row along the first dimension."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +58,7 @@ class FakeStep:
     timeline: Timeline
     blocks: tuple[str, ...]
     """Path of each block, in the model's order; places name blocks by their index here."""
+    weights: tuple[Weight, ...]
     trained: tuple[Trained, ...]
     """Weights that got a gradient."""
     sized_by_values: frozenset[str]
@@ -57,16 +75,17 @@ def run_step(wrapped: nn.Module, setup: TrainingSetup) -> FakeStep:
     recorder = Recorder(CUDA_BLOCK if setup.device == "cuda" else 1)
     blocks = tuple(path for stack in stacks_of(model) for path in stack)
     numbers = {path: index for index, path in enumerate(blocks)}
-    with _repeatable(), quiet(), FakeTensorMode(allow_non_fake_inputs=True):
+    with _repeatable(), quiet(), without_padding(), FakeTensorMode(allow_non_fake_inputs=True):
         _make_fake(wrapped)
         batch = batch_for(model, setup)
-        weights = {recorder.add(tensor): part for tensor, part in _weights(wrapped)}
-        weights |= {
+        weights = {recorder.add(tensor): (path, tensor) for path, tensor in _tensors(model)}
+        given = {number: _part_of(tensor) for number, (_, tensor) in weights.items()}
+        given |= {
             recorder.add(tensor): "temporary"
             for tensor in batch.values()
             if isinstance(tensor, torch.Tensor)
         }
-        with places_followed(model, recorder, numbers, head_of(model)), recorder:
+        with places_followed(model, recorder, numbers, head_of(model)), recorder, _kernels(setup):
             with step_of("the forward pass"):
                 loss = _loss(wrapped(**batch), model)
             recorder.recording.forward_end = len(recorder.recording.events)
@@ -80,9 +99,20 @@ def run_step(wrapped: nn.Module, setup: TrainingSetup) -> FakeStep:
             and (number := recorder.number_of(parameter.grad)) is not None
         )
         recorder.close()
+    births = recorder.recording.births
     return FakeStep(
-        timeline_of(recorder.recording, weights, gradients),
+        timeline_of(recorder.recording, given, gradients),
         blocks,
+        tuple(
+            Weight(
+                _part_of(tensor),
+                births[number].size,
+                _block_of(path, numbers),
+                tensor.numel(),
+                _row(tensor),
+            )
+            for number, (path, tensor) in weights.items()
+        ),
         tuple(_trained(model, numbers)),
         frozenset(recorder.recording.sized_by_values),
     )
@@ -99,6 +129,10 @@ def _repeatable() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _kernels(setup: TrainingSetup) -> contextlib.AbstractContextManager[Any]:
+    return cuda_kernels() if setup.device == "cuda" else contextlib.nullcontext()
 
 
 def _make_fake(model: nn.Module) -> None:
@@ -123,11 +157,18 @@ def _fake_of(tensor: torch.Tensor) -> torch.Tensor:
     return fake
 
 
-def _weights(model: nn.Module) -> Iterator[tuple[torch.Tensor, str]]:
-    for parameter in model.parameters():
-        yield parameter, "adapter" if parameter.requires_grad else "base"
-    for buffer in model.buffers():
-        yield buffer, "base"
+def _tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    yield from model.named_parameters()
+    yield from model.named_buffers()
+
+
+def _part_of(tensor: torch.Tensor) -> str:
+    return "adapter" if tensor.requires_grad else "base"
+
+
+def _row(tensor: torch.Tensor) -> int:
+    rows = tensor.shape[0] if tensor.dim() else 1
+    return tensor.nbytes // max(rows, 1)
 
 
 def _loss(outputs: Any, model: nn.Module) -> torch.Tensor:

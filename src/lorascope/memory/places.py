@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from lorascope.memory.recorder import Phase, Place, Recorder
+from lorascope.observe.thin import HandOn
 
 
 @contextlib.contextmanager
@@ -29,7 +30,7 @@ def places_followed(
     handles: list[Any] = []
     for path, module in model.named_modules():
         place = _place_of(path, blocks)
-        if place is None:
+        if place is None or isinstance(module, HandOn):
             continue
         handles.append(module.register_forward_pre_hook(follower.entering(place, module is head)))
         handles.append(module.register_forward_hook(follower.leaving, always_call=True))
@@ -66,6 +67,7 @@ class _Follower:
             self._stack.append(recorder.place)
             recorder.depth += 1
             if recorder.place.phase is Phase.FORWARD:
+                self._mark(place)
                 is_loss = is_head or recorder.place.is_loss
                 recorder.place = Place(Phase.FORWARD, place.block, place.module, is_loss)
 
@@ -86,6 +88,7 @@ class _Follower:
         def arrived(_gradient: torch.Tensor) -> None:
             recorder = self._recorder
             is_loss = recorder.place.is_loss
+            self._mark(place)
             module = place.module if place.block is None else ""
             recorder.place = Place(Phase.BACKWARD, place.block, module, is_loss)
 
@@ -98,6 +101,12 @@ class _Follower:
                     return
 
         return hook
+
+    def _mark(self, place: Place) -> None:
+        if place.block is not None and not place.module:
+            recording = self._recorder.recording
+            phase = self._recorder.place.phase
+            recording.marks.append((len(recording.events), phase, place.block))
 
     def watch_head_input(self, _module: nn.Module, args: Any, kwargs: Any) -> None:
         if self._recorder.place.phase is not Phase.FORWARD:

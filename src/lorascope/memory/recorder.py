@@ -61,6 +61,8 @@ class Recording:
     """One for each storage; its index is the storage's number."""
     events: list[tuple[int, bool, Place]] = field(default_factory=list)
     """Number of a storage, whether it is born (or dies), and where."""
+    marks: list[tuple[int, Phase, int]] = field(default_factory=list)
+    """How many events there were when a block was entered, in which phase, and its index."""
     forward_end: int = 0
     """How many events the forward pass made."""
     recomputation_ends: dict[int, int] = field(default_factory=dict)

@@ -29,6 +29,8 @@ class Timeline:
     start: Mapping[str, int]
     """Part → bytes; a part that is not named has none."""
     changes: Sequence[Change]
+    marks: Sequence[tuple[int, Phase, int]] = ()
+    """How many changes there were when a block was entered, in which phase, and its index."""
 
     def peak(self) -> tuple[MemoryParts, Place]:
         """Return the parts at the first moment at which most lives, and where that is."""
@@ -84,7 +86,9 @@ def timeline_of(
     parts: dict[int, str] = {}
     start = dict.fromkeys(PARTS, 0)
     changes: list[Change] = []
+    changes_before: list[int] = []
     for number, is_birth, place in recording.events:
+        changes_before.append(len(changes))
         birth = recording.births[number]
         if number in weights:
             part = weights[number]
@@ -94,7 +98,9 @@ def timeline_of(
         else:
             part = parts.setdefault(number, _part_of(number, recording, gradients, deaths))
         changes.append(Change(birth.size if is_birth else -birth.size, part, place))
-    return Timeline(start, changes)
+    changes_before.append(len(changes))
+    marks = tuple((changes_before[at], phase, block) for at, phase, block in recording.marks)
+    return Timeline(start, changes, marks)
 
 
 def _part_of(

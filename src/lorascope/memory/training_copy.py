@@ -1,4 +1,4 @@
-"""The model as it is trained: a copy on the meta device with its adapter really injected."""
+"""The model as it is trained: on the meta device, with its adapter really injected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from torch import nn
 from lorascope.memory.bnb_lora import use_quantized_lora
 from lorascope.memory.failures import step_of
 from lorascope.memory.quantized import prepare, quantize
-from lorascope.observe.twin import meta_twin
 
 if TYPE_CHECKING:
     from lorascope.core.plan import Plan
@@ -30,13 +29,11 @@ DTYPES: Mapping[str, torch.dtype] = {
 _INITS_WITHOUT_WEIGHTS = (True, False, "gaussian")
 
 
-def training_copy(model: nn.Module, plan: Plan, setup: TrainingSetup) -> nn.Module:
-    """Return a copy of `model` on the meta device, wrapped by PEFT and ready to be trained.
-
-    Nothing is shared with `model`, which stays as it is.
+def training_copy(copy: nn.Module, plan: Plan, setup: TrainingSetup) -> nn.Module:
+    """Make a copy of a model ready to be trained: typed, wrapped by PEFT, in training mode.
 
     Args:
-        model: A model on any device; only shapes and types of its tensors are read.
+        copy: On the meta device and shared with nobody; it is changed.
         plan: Whose adapter is injected.
         setup: Precision, quantization and checkpointing.
 
@@ -44,7 +41,6 @@ def training_copy(model: nn.Module, plan: Plan, setup: TrainingSetup) -> nn.Modu
         MemoryPredictionError: PEFT refuses the plan, or the class cannot be checkpointed.
     """
     with quiet():
-        copy = meta_twin(model)
         _cast(copy, DTYPES[setup.dtype])
         _choose_implementations(copy)
         config = _config(plan)

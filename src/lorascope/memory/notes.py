@@ -1,0 +1,47 @@
+"""What a prediction assumes and leaves out, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from lorascope.memory.overhead import overhead_notes
+from lorascope.memory.quantized import QUANTIZATION_NOTES
+
+if TYPE_CHECKING:
+    from lorascope.core.training import TrainingSetup
+    from lorascope.memory.fake_step import FakeStep
+
+_STEP = (
+    "One step in which the optimizer's state exists already; no token is padding, no autocast, "
+    "no gradient accumulation."
+)
+_TEXT_ONLY = "The batch holds text only: what images or sounds would add is left out."
+_SIZED_BY_VALUES = (
+    "Some results are as large as values say ({operators}); they count as large as they can be."
+)
+
+
+def notes_on(model: nn.Module, step: FakeStep, setup: TrainingSetup) -> tuple[str, ...]:
+    """Return the notes of a prediction, each one sentence.
+
+    Args:
+        model: The bare model.
+        step: What was run.
+        setup: How.
+    """
+    notes = [_STEP]
+    if _sees_or_hears(model):
+        notes.append(_TEXT_ONLY)
+    if step.sized_by_values:
+        operators = ", ".join(sorted(step.sized_by_values))
+        notes.append(_SIZED_BY_VALUES.format(operators=operators))
+    if setup.quantization != "none":
+        notes += QUANTIZATION_NOTES
+    return (*notes, *overhead_notes(setup))
+
+
+def _sees_or_hears(model: nn.Module) -> bool:
+    config = getattr(model, "config", None)
+    return any(getattr(config, f"{kind}_config", None) is not None for kind in ("vision", "audio"))
