@@ -119,7 +119,7 @@ class _Follower:
             return self._attend(query, key, value, step.module if step.name == ATTENTION else None)
         if step.name in PRODUCTS and len(known) == 2:
             return self._product_marks(*known)
-        if step.name == "_softmax":
+        if step.name in ("_softmax", "_safe_softmax"):
             return _softmax_marks(_union(known))
         return _union(known)
 

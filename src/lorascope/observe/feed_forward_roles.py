@@ -48,8 +48,9 @@ def feed_forward_roles(
     routed = {
         down for down in seen.blocks if down in stacks or seen.weighed.get(down) in seen.choosers
     }
-    shared = _shared(seen, inputs, routed)
-    roles: dict[str, Role] = dict.fromkeys(seen.choosers, Role.MOE_ROUTER)
+    routers = seen.choosers | {seen.weighed[down] for down in routed if down in seen.weighed}
+    shared = _shared(seen, inputs, routed, routers)
+    roles: dict[str, Role] = dict.fromkeys(routers, Role.MOE_ROUTER)
     for down, block in seen.blocks.items():
         names = _ROUTED if down in routed else _SHARED if down in shared else _DENSE
         for path, role in _roles_of_one(block, names):
@@ -70,10 +71,13 @@ def _roles_of_one(block: FeedForward, names: _Names) -> Iterator[tuple[str, Role
 
 
 def _shared(
-    seen: FeedForwards, inputs: Mapping[str, InputOf], routed: Collection[str]
+    seen: FeedForwards,
+    inputs: Mapping[str, InputOf],
+    routed: Collection[str],
+    routers: Collection[str],
 ) -> frozenset[str]:
     """Return the last layers of blocks that read what a router reads and are added to experts."""
-    groups = {inputs[path].group for path in seen.choosers if path in inputs}
+    groups = {inputs[path].group for path in routers if path in inputs}
     beside = {
         down
         for downs in seen.summed

@@ -7,7 +7,7 @@ what it makes is added to what the block read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from lorascope.observe.flow import PRODUCTS, Flow, Part, Read, Step
@@ -45,8 +45,8 @@ _ADDS = frozenset({"add", "addcmul", "index_add", "scatter_add", "sub"})
 
 _MOVES_POSITIONS = frozenset({"cumprod", "cumsum", "flip", "roll"})
 
-_FARTHEST = 300
-"""Steps looked back from a layer's input for what its block's output is added to."""
+_FAR, _NEAR = 300, 12
+"""Steps looked back from a block's input, and from what its output is added to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,10 @@ class _Made:
     """Whether outputs of several layers were added, or positions mixed."""
 
     @property
+    def is_constant(self) -> bool:
+        return not self.sources and not self.tangled
+
+    @property
     def layers(self) -> frozenset[str]:
         return frozenset(layer for layer, _ in self.sources)
 
@@ -108,7 +112,8 @@ class _Made:
         return next(iter(layers)) if len(layers) == 1 else None
 
 
-_NOTHING = _Made()
+_CONSTANT = _Made()
+_MIXED = _Made(tangled=True)
 
 
 class _Follower:
@@ -141,18 +146,20 @@ class _Follower:
             if name == "mul":
                 return self._product(*parts)
             if name in PRODUCTS:
-                return replace(made, tangled=True)
-        if name in _ADDS:
+                return _MIXED
+        if _adds(step):
             self._note_sum(step.reads, parts)
         if name in _MOVES_POSITIONS or "attention" in name:
-            return replace(made, tangled=True)
+            return _MIXED
         return made
 
     def _layer(self, step: Step, layer: str, parts: Sequence[_Made]) -> _Made:
         if step.reads and not step.mixes:
             self._read_by.setdefault(layer, step.reads[0].value)
             self._note_last(layer, parts[0])
-        return _Made(frozenset({(layer, None)}), tangled=step.mixes)
+        if step.mixes:
+            return _together([*parts, _Made(frozenset({(layer, None)}), tangled=True)])
+        return _Made(frozenset({(layer, None)}))
 
     def _note_last(self, down: str, made: _Made) -> None:
         if made.tangled or not made.bent or down in self.seen.blocks:
@@ -166,13 +173,16 @@ class _Follower:
             self._open[down] = FeedForward(made.gate, up, down)
 
     def _product(self, left: _Made, right: _Made) -> _Made:
-        if not left.sources or not right.sources:
-            return left if left.sources else right
+        if left.is_constant or right.is_constant:
+            return right if left.is_constant else left
         for one, other in ((left, right), (right, left)):
             last, weight = one.only_layer, other.only_layer
             if last in self._open and last is not None and weight not in (None, last):
                 self.seen.weighed.setdefault(last, weight)
                 return one
+        if left.tangled != right.tangled:
+            # What one layer made weighs the sum of what several made.
+            return left if left.tangled else right
         made = _together((left, right))
         one, other = left.only_layer, right.only_layer
         if left.sources == right.sources or one is None or other is None:
@@ -195,30 +205,40 @@ class _Follower:
 
     def _is_input_of(self, block: FeedForward, value: int) -> bool:
         before = self._values_before(self._read_by[block.up])
-        return any(each in before for each in self._same(value))
+        return not before.isdisjoint(self._summands(value))
 
-    def _same(self, value: int) -> Iterator[int]:
-        """Yield `value` and what it is a copy or a multiple of."""
-        while True:
-            yield value
-            step = self._steps[value]
-            if step.layer is not None or len(step.reads) != 1:
-                return
-            value = step.reads[0].value
+    def _summands(self, value: int) -> Iterator[int]:
+        """Yield `value`, what it is a multiple or a copy of, and what it is a sum of."""
+        return self._backwards(value, _NEAR, _keeps_a_summand)
 
     def _values_before(self, value: int) -> frozenset[int]:
-        """Return the values that `value` was made of since the last layers, nearest first."""
+        """Return the values that `value` was made of since the last layers."""
         if value not in self._before:
-            found = {value: None}
-            pending = [value]
-            for each in pending:
-                step = self._steps[each]
-                if step.layer is None and len(found) < _FARTHEST:
-                    new = [read.value for read in step.reads if read.value not in found]
-                    found.update(dict.fromkeys(new))
-                    pending.extend(new)
-            self._before[value] = frozenset(found)
+            self._before[value] = frozenset(self._backwards(value, _FAR, lambda _: True))
         return self._before[value]
+
+    def _backwards(
+        self, value: int, farthest: int, passes: Callable[[Step], bool]
+    ) -> Iterator[int]:
+        """Yield `value` and what it was made of, nearest first, up to the outputs of layers."""
+        found = {value: None}
+        pending = [value]
+        for each in pending:
+            yield each
+            step = self._steps[each]
+            if step.layer is None and len(found) < farthest and passes(step):
+                new = {read.value: None for read in step.reads if read.value not in found}
+                found.update(new)
+                pending.extend(new)
+
+
+def _keeps_a_summand(step: Step) -> bool:
+    # Some residual streams are several, mixed by a product before the block's output is added.
+    return len(step.reads) == 1 or _adds(step) or step.name in PRODUCTS
+
+
+def _adds(step: Step) -> bool:
+    return step.name.rstrip("_") in _ADDS
 
 
 def _part_of(made: _Made, part: Part | None) -> _Made:
@@ -230,9 +250,9 @@ def _part_of(made: _Made, part: Part | None) -> _Made:
 
 def _together(parts: Sequence[_Made]) -> _Made:
     """Return what is made of all `parts`, each position alone."""
-    known = [made for made in parts if made.sources]
+    known = [made for made in parts if not made.is_constant]
     if len(known) < 2:
-        return known[0] if known else _NOTHING
+        return known[0] if known else _CONSTANT
     first = known[0]
     sources = first.sources.union(*(made.sources for made in known[1:]))
     same = all(made.layers == first.layers for made in known[1:])

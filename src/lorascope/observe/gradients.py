@@ -16,25 +16,6 @@ if TYPE_CHECKING:
     from torch.multiprocessing.reductions import StorageWeakRef
 
 
-class Attend(torch.autograd.Function):
-    """An attention that computes nothing and keeps what a fused kernel keeps.
-
-    Those keep query, key, value and their own output. Source: `derivatives.yaml` of PyTorch,
-    `_scaled_dot_product_flash_attention`. One that is not fused keeps probabilities instead of
-    the output.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, is_fused: bool
-    ) -> torch.Tensor:
-        """Return zeros of shape (batch, length, heads, head size of `value`)."""
-        batch, heads, length, _ = query.shape
-        output = value.new_zeros((batch, length, heads, value.shape[-1]))
-        ctx.save_for_backward(query, key, value, *([output] if is_fused else []))
-        return output
-
-
 @contextlib.contextmanager
 def flowing(model: nn.Module, kept: set[StorageWeakRef]) -> Iterator[None]:
     """Let gradients flow from the embeddings on, and add to `kept` whatever autograd keeps.

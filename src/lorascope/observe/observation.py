@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lorascope.build.info import expert_counts
 from lorascope.build.walk import base_model_of, walk
 from lorascope.core.observation import Call, Observation, Observed
-from lorascope.core.roles import Kind
+from lorascope.core.roles import Kind, Role
 from lorascope.observe.attempts import ATTEMPTS
 from lorascope.observe.attention_roles import attention_roles
 from lorascope.observe.attentions import attentions_of
@@ -17,13 +17,12 @@ from lorascope.observe.feed_forwards import feed_forwards_of
 from lorascope.observe.flow import Flow
 from lorascope.observe.inputs import NoInputsError, inputs_for
 from lorascope.observe.layers import layer_weights
-from lorascope.observe.one_pass import run
+from lorascope.observe.one_pass import brief, run
 
 if TYPE_CHECKING:
     from torch import nn
 
     from lorascope.core.inventory import Module
-    from lorascope.core.roles import Role
 
 
 def observe(model: nn.Module) -> Observation:
@@ -51,12 +50,15 @@ def _passes(base: nn.Module) -> Iterator[tuple[Flow, tuple[str, ...]]]:
     for make, device, implementation in ATTEMPTS:
         # Gradients show what autograd keeps, but some forwards write where they must not.
         for gradients in (True, False):
-            twin = make(base)
             try:
+                twin = make(base)
                 inputs = inputs_for(twin, device)
             except NoInputsError as error:
                 yield Flow(failure=str(error)), ()
                 return
+            except Exception as error:
+                yield Flow(failure=brief(error)), ()
+                break
             weights = dict(layer_weights(twin))
             yield run(twin, weights, inputs, implementation, gradients=gradients), tuple(inputs)
 
@@ -80,6 +82,8 @@ def _observation(
 
 
 def _observed(module: Module, flow: Flow, role: Role | None) -> Observed:
+    if module.kind is Kind.MULTIHEAD_ATTENTION and role is not None:
+        role = Role.ATTENTION_QKVO
     call = _call(module, flow)
     if call is not Call.CALLED:
         return Observed(call, role)

@@ -20,14 +20,15 @@ from lorascope.observe.attempts import (
     quiet,
 )
 from lorascope.observe.flow import Flow, InputOf
-from lorascope.observe.gradients import Attend, flowing, inputs_with_gradients
+from lorascope.observe.fused_attention import FusedAttention, attended
+from lorascope.observe.gradients import flowing, inputs_with_gradients
 from lorascope.observe.provenance import Identity, OutOfTimeError, Provenance, identity_of
 
 if TYPE_CHECKING:
     from torch.multiprocessing.reductions import StorageWeakRef
 
 SECONDS = 60.0
-"""Time that one forward pass is given."""
+"""Computing time that one forward pass is given."""
 
 
 def run(
@@ -56,6 +57,7 @@ def run(
         _without_fast_path(),
         _calls_noted(model, watch),
         _watching(model, watch, implementation),
+        FusedAttention(watch.provenance),
         flowing(model, watch.kept) if gradients else torch.no_grad(),
         watch.provenance,
     ):
@@ -67,7 +69,7 @@ def run(
         except OutOfTimeError:
             failure = "its forward pass takes too long"
         except Exception as error:
-            failure = _brief(error)
+            failure = brief(error)
     return watch.flow(failure, gradients)
 
 
@@ -100,7 +102,8 @@ class Watch:
         )
 
 
-def _brief(error: Exception) -> str:
+def brief(error: Exception) -> str:
+    """Return the error's class and the first line of its message."""
     lines = str(error).splitlines()
     return f"{type(error).__name__}: {lines[0][:120] if lines else ''}"
 
@@ -160,7 +163,9 @@ def _watching(model: nn.Module, watch: Watch, implementation: str) -> Iterator[N
     ) -> tuple[torch.Tensor, None]:
         del attention_mask
         is_fused = fused.get(id(getattr(module, "config", None)), True)
-        output: torch.Tensor = Attend.apply(query, key, value, is_fused)  # type: ignore[no-untyped-call]  # torch is not typed here
+        batch, heads, length, _ = query.shape
+        shape = (batch, length, heads, value.shape[-1])
+        output = attended(query, key, value, shape, is_fused)
         watch.provenance.attend((query, key, value), output, paths.get(id(module)))
         return output, None
 

@@ -35,10 +35,10 @@ class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch i
 
         Args:
             weights: Path of a layer → its weight.
-            seconds: After so long the next operator raises `OutOfTimeError`.
+            seconds: After so much computing the next operator raises `OutOfTimeError`.
         """
         super().__init__()  # type: ignore[no-untyped-call]  # as above
-        self._deadline = time.monotonic() + seconds
+        self._deadline = time.thread_time() + seconds
         self.steps: list[Step] = []
         self.active: list[str] = []
         """Paths of the modules whose forward is running, the innermost last."""
@@ -63,7 +63,7 @@ class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch i
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Run the operator, then note what it read and made."""
-        if time.monotonic() > self._deadline:
+        if time.thread_time() > self._deadline:
             raise OutOfTimeError
         result = func(*args, **(kwargs or {}))
         if not func.is_view:
