@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 OLDEST_VERSIONS := transformers==5.10.4 peft==0.20.0
 
-.PHONY: help demo test check unit test-oldest sweep conformance bench docs format clean
+.PHONY: help demo test check unit test-oldest sweep conformance bench bench-memory bench-memory-gpu docs format clean
 
 help:
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +50,12 @@ conformance: $(VENV)/installed  ## every model type of the installed transformer
 
 bench: $(VENV)/installed  ## whole processes against the obvious script and PEFT's injection
 	$(BIN)/python benchmarks/run.py --write docs/benchmarks.md
+
+bench-memory: $(VENV)/installed  ## predicted memory against the CPU allocator's true peaks
+	$(BIN)/python benchmarks/memory_cpu.py --write docs/memory-measured.md
+
+bench-memory-gpu: $(VENV)/installed  ## the same on a GPU; needs a CUDA build of torch
+	$(BIN)/python benchmarks/memory_gpu.py --write docs/memory-gpu.md
 
 docs: $(VENV)/installed  ## the generated pages: commands, output, captures, README blocks
 	$(BIN)/python docs/make_cli.py
