@@ -1,7 +1,8 @@
-"""Run lorascope on built-in examples; write docs/captures.md and the README's console blocks.
+"""Run lorascope on built-in examples; write docs/captures.md, console blocks and the figure.
 
-Every ```console block of the README that begins with `$ lorascope` is replaced by what the command
-prints now. Usage: python docs/make_captures.py [--check]   (--check: compare, write nothing)
+Every ```console block of the pages in `WRITTEN` that begins with `$ lorascope` is replaced by what
+the command prints now. Usage: python docs/make_captures.py [--check]
+(--check: compare, write nothing)
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
+WRITTEN = (HERE.parent / "README.md", HERE / "memory.md", HERE / "observation.md")
+"""Pages written by hand, but for their console blocks."""
+FIGURE = HERE / "presets-by-memory.svg"
+FIGURE_COMMAND = "lorascope plan Llama-3.1-8B --compare --plot presets-by-memory.svg"
 PAGE = HERE / "captures.md"
 WIDTH = 120
 COMMANDS = (
@@ -33,22 +37,35 @@ _BLOCK = re.compile(r"```console\n\$ (lorascope [^\n]*)\n.*?```", re.DOTALL)
 @cache
 def captured(command: str) -> str:
     """Return what a command prints on a terminal of `WIDTH` columns, without colour or cache."""
-    program, *arguments = command.split()
-    settings = {"COLUMNS": str(WIDTH), "NO_COLOR": "1", "TERM": "dumb", "LORASCOPE_CACHE": ""}
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(  # noqa: S603 - the commands above and those of the README
-            [str(Path(sys.executable).parent / program), *arguments],
-            env={**os.environ, **settings},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            cwd=folder,
-        )
-    if done.returncode not in (0, 2):  # 2: PEFT would refuse, which is the answer
+        return run(command, Path(folder))
+
+
+def run(command: str, folder: Path) -> str:
+    """Run a shell command in a folder and return what it prints."""
+    program = Path(sys.executable).parent
+    settings = {"COLUMNS": str(WIDTH), "NO_COLOR": "1", "TERM": "dumb", "LORASCOPE_CACHE": ""}
+    done = subprocess.run(  # noqa: S603 - the commands above and those of the pages
+        ["bash", "-o", "pipefail", "-c", command],  # noqa: S607 - the caller's own bash
+        env={**os.environ, **settings, "PATH": f"{program}:{os.environ['PATH']}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        cwd=folder,
+    )
+    # 2: what was asked is refused, which is the answer.
+    if done.returncode not in (0, 2) or "failed unexpectedly" in done.stdout:
         raise SystemExit(f"{command} failed: {done.stdout}")
     printed = re.sub(r"(torch [\d.]+)\+\w+", r"\1", done.stdout)  # whichever build is installed
     return "\n".join(line.rstrip() for line in printed.splitlines())
+
+
+def figure() -> str:
+    """Return the figure's file as it should be."""
+    with tempfile.TemporaryDirectory() as folder:
+        run(FIGURE_COMMAND, Path(folder))
+        return (Path(folder) / FIGURE.name).read_text(encoding="utf-8")
 
 
 def block(command: str) -> str:
@@ -57,31 +74,35 @@ def block(command: str) -> str:
 
 
 def pages() -> dict[Path, str]:
-    """Return both pages as they should be."""
+    """Return all pages, and the figure, as they should be."""
     made_by = f"Made by `make docs` at {WIDTH} columns; do not edit."
     parts = ["# What it prints", "", made_by, ""]
     for command in COMMANDS:
         parts += [f"## `{command}`", "", block(command), ""]
-    readme = README.read_text(encoding="utf-8")
+    written = {path: path.read_text(encoding="utf-8") for path in WRITTEN}
     return {
         PAGE: "\n".join(parts),
-        README: _BLOCK.sub(lambda found: block(found.group(1)), readme),
+        FIGURE: figure(),
+        **{
+            path: _BLOCK.sub(lambda found: block(found.group(1)), text)
+            for path, text in written.items()
+        },
     }
 
 
 def main() -> int:
     """Write the pages, or say which of them is not current."""
-    stale = [
-        path
+    stale = {
+        path: text
         for path, text in pages().items()
         if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
+    }
     if "--check" in sys.argv[1:]:
         for path in stale:
             print(f"{path} is not current; run `make docs`")
         return int(bool(stale))
-    for path in stale:
-        path.write_text(pages()[path], encoding="utf-8")
+    for path, text in stale.items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 
