@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
 
+from lorascope.build import confined
+from lorascope.observe.known_values import known_values
 from lorascope.observe.twin import hollow_twin, meta_twin
 
 IMPLEMENTATION = "lorascope"
@@ -24,12 +25,16 @@ ATTEMPTS = (
 
 
 def experts_implementation(model: nn.Module) -> str:
-    # Meta tensors cannot say which experts were chosen; the batched product need not know.
+    """Return which implementation of experts a copy runs with.
+
+    Meta tensors cannot say which experts were chosen; the batched product need not know.
+    """
     first = next(model.parameters(), None)
     return "batched_mm" if first is not None and first.device.type == "meta" else "eager"
 
 
 def configs_of(model: nn.Module) -> Iterator[Any]:
+    """Yield every config within `model` that chooses an implementation of attention, once."""
     seen: set[int] = set()
     for module in model.modules():
         config = getattr(module, "config", None)
@@ -42,6 +47,6 @@ def configs_of(model: nn.Module) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    """Run a copy on `known_values`: nothing is printed, fetched or run that is not installed."""
+    with confined.quiet(), confined.without_repository_code(), known_values():
         yield

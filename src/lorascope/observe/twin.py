@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
+
+LEFT_OPEN: Mapping[str, int] = {"top_k": 1, "num_experts_per_tok": 1}
+"""Attribute of a module → what it is on the copy where a config leaves it out (None)."""
 
 
 def meta_twin(model: nn.Module) -> nn.Module:
@@ -38,4 +41,16 @@ def _twin(model: nn.Module, make: Callable[[torch.Tensor], torch.Tensor]) -> nn.
         # A buffer may be written to, so it needs an element for each of its own.
         memo[id(buffer)] = made if made.is_meta else made.clone()
     twin: nn.Module = copy.deepcopy(model, memo)
+    _settle(twin)
     return twin.eval()
+
+
+def _settle(twin: nn.Module) -> None:
+    """Fill in what the config leaves open and the forward pass needs; keep no cache."""
+    for module in twin.modules():
+        for name, value in LEFT_OPEN.items():
+            if getattr(module, name, value) is None:
+                setattr(module, name, value)
+        config = getattr(module, "config", None)
+        if config is not None and getattr(config, "use_cache", False):
+            config.use_cache = False

@@ -1,0 +1,182 @@
+"""Put together the arguments of one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import torch
+from torch import nn
+
+from lorascope.observe.inputs.beside import beside_text
+from lorascope.observe.inputs.facts import Facts, facts_of
+from lorascope.observe.inputs.features import feature_count, method_of
+from lorascope.observe.inputs.images import image_forms
+from lorascope.observe.inputs.sounds import sound_forms
+from lorascope.observe.inputs.tokens import TEXT, placeholder, text_tokens
+from lorascope.observe.known_values import known_values
+
+
+class NoInputsError(Exception):
+    """No inputs are known for this class; the text says what it takes."""
+
+
+class Inputs(dict[str, Any]):
+    """Arguments of one forward pass."""
+
+    left_out: tuple[str, ...] = ()
+    """What the class takes besides but was not given, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Modality:
+    """A kind of input beside text."""
+
+    name: str
+    forms: Callable[[Facts], Iterator[dict[str, Any]]]
+    methods: tuple[str, ...]
+    """Methods of a model that turn it into features."""
+    tokens: tuple[str, ...]
+    """Fields of a config that may hold the token in whose places the features go."""
+    kind: int
+    """Number of this kind in `mm_token_type_ids`."""
+
+
+MODALITIES = (
+    Modality(
+        "image",
+        image_forms,
+        ("get_image_features", "get_video_features"),
+        ("image_token_id", "image_token_index", "image_patch_id", "video_token_index"),
+        1,
+    ),
+    Modality(
+        "audio",
+        sound_forms,
+        ("get_audio_features",),
+        ("audio_token_id", "audio_token_index"),
+        3,
+    ),
+)
+
+
+def inputs_for(model: nn.Module, device: str) -> Inputs:
+    """Return keyword arguments for one forward pass: text, and what else the class takes.
+
+    The tensors lie on the CPU and have values, also for a model on meta: it runs on them inside
+    `known_values`. Of several forms that a class may take an image or a sound in, the first is
+    taken that its own code runs with.
+
+    Args:
+        model: A copy of a transformers model, without weights; parts of it may be run.
+        device: Where its weights are: `meta` or `cpu`.
+
+    Raises:
+        NoInputsError: Its forward takes nothing that is known here.
+    """
+    facts = facts_of(model)
+    found = [_Found(modality, facts) for modality in MODALITIES]
+    candidates = [list(each.candidates()) for each in found]
+    left_out = tuple(each.left_out for each in found if each.left_out)
+    choices = [_whole(facts, chosen) for chosen in product(*candidates)]
+    inputs = _first_that_runs(model, choices) if device == "meta" else choices[0]
+    inputs.left_out = left_out
+    if not inputs.keys() - {"use_cache"}:
+        raise NoInputsError(
+            f"its forward takes no input_ids but {', '.join(sorted(facts.names)[:4])}"
+        )
+    return inputs
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """One modality in one form, and the places that it takes in the text."""
+
+    arguments: dict[str, Any]
+    places: tuple[int, ...] = ()
+    kind: int = 0
+
+
+class _Found:
+    """What is found out about one modality of one model."""
+
+    def __init__(self, modality: Modality, facts: Facts) -> None:
+        self._modality = modality
+        self._facts = facts
+        self.left_out = ""
+
+    def candidates(self) -> Iterator[_Given]:
+        """Yield the forms to try: one whose features could be made, or each where none tells."""
+        forms = list(self._modality.forms(self._facts))
+        method = method_of(self._facts.model, *self._modality.methods) if forms else None
+        if method is None:
+            yield from (self._given(form, 0) for form in forms or [{}])
+            return
+        failure = ""
+        for form in forms:
+            try:
+                count = feature_count(method, form | beside_text(self._facts, None, {}))
+            except Exception as error:
+                failure = failure or f"{type(error).__name__}: {error}".splitlines()[0][:120]
+                continue
+            yield self._given(form, count)
+            return
+        self.left_out = f"{self._modality.name}: {failure}"
+        yield _Given({})
+
+    def _given(self, form: dict[str, Any], count: int) -> _Given:
+        if not form or not self._facts.takes("input_ids"):
+            return _Given(form)
+        token = placeholder(self._facts, self._modality.tokens)
+        places = () if token is None else (token,) * max(count, 1)
+        return _Given(form, places, self._modality.kind)
+
+
+def _whole(facts: Facts, chosen: Iterable[_Given]) -> Inputs:
+    inputs = Inputs()
+    places = []
+    for given in chosen:
+        inputs.update(given.arguments)
+        if given.places:
+            places.append(given)
+    text = text_tokens(facts, [given.places for given in places])
+    if facts.takes("input_ids"):
+        inputs["input_ids"] = text
+    if facts.takes("decoder_input_ids"):
+        inputs["decoder_input_ids"] = text_tokens(facts)
+    elif facts.takes("input_ids"):
+        inputs.update(_encoder_states(facts))
+    kinds = {given.places[0]: given.kind for given in places}
+    inputs.update(beside_text(facts, text, kinds))
+    if facts.takes("use_cache"):
+        inputs["use_cache"] = False
+    return inputs
+
+
+def _first_that_runs(model: nn.Module, choices: list[Inputs]) -> Inputs:
+    """Return the only choice, or the first with which the whole model runs, or the first."""
+    if len(choices) == 1:
+        return choices[0]
+    for choice in choices:
+        try:
+            with torch.no_grad(), known_values():
+                model(**choice)
+        except Exception:  # noqa: S112 - the next form is tried; what fails at last is reported
+            continue
+        return choice
+    return choices[0]
+
+
+def _encoder_states(facts: Facts) -> dict[str, Any]:
+    """Return states to attend to for a decoder that has cross-attention."""
+    width = getattr(facts.config, "hidden_size", None)
+    names = ("encoder_attn", "crossattention", "cross_attn", "cross_attention")
+    crosses = any(path.rpartition(".")[2] in names for path, _ in facts.model.named_modules())
+    if not crosses or not isinstance(width, int):
+        return {}
+    states = torch.ones((1, TEXT, width), dtype=facts.dtype)
+    if facts.takes("encoder_hidden_states"):
+        return {"encoder_hidden_states": states}
+    return {"encoder_outputs": (states,)} if facts.takes("encoder_outputs") else {}
