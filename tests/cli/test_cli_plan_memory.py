@@ -391,6 +391,15 @@ def test_a_budget_says_what_was_given_up(
         assert step["advice"]["text"] in text.out.replace("\n    ", " ")
 
 
+def test_a_snippet_within_a_budget_says_how_to_train(
+    llama: Inventory, made_up: MadeUp, capsys: Capture
+) -> None:
+    result = run(capsys, "plan", "tiny", "--snippet", "--max-memory", "24GiB", "--batch-size", "3")
+    assert (result.code, result.err) == (0, "")
+    compile(result.out, "snippet", "exec")
+    assert result.out.splitlines()[-1].startswith("# Train with: 3 × 2,048 tokens, bf16 base")
+
+
 def test_a_budget_that_all_fits_says_so(llama: Inventory, made_up: MadeUp, capsys: Capture) -> None:
     result = run(capsys, "plan", "tiny", "--max-memory", "24GiB")
     assert "Nothing had to be given up." in result.out

@@ -107,9 +107,12 @@ def _print(fitted: Fitted, inventory: Inventory, options: argparse.Namespace) ->
 
         output.write_json(plan_json(fitted.plan, fitted, options.max_memory))
     elif options.snippet:
+        from lorascope.report.memory_text import setup_text
         from lorascope.report.snippet import snippet
 
-        output.write(snippet(fitted.plan))
+        # Part of what makes the plan fit is none of PEFT's.
+        step = "" if fitted.setup is None else f"# Train with: {setup_text(fitted.setup)}\n"
+        output.write(snippet(fitted.plan) + step)
     else:
         from lorascope.report.plan_text import plan_text
 

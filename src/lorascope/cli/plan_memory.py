@@ -105,6 +105,6 @@ def _predictor(options: argparse.Namespace) -> Predictor:
 
 def _counting(say: Callable[[str], None]) -> OnTry:
     def told(made: int, most: int) -> None:
-        say(f"predicting memory: {made} of at most {most} training steps run on weightless tensors")
+        say(f"predicting memory, {made} of at most {most} done")
 
     return told
