@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
-_ZAYA = "query and key pass through one grouped convolution together before they are multiplied"
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-EXPLAINED: dict[tuple[str, str], str] = {
-    ("jetmoe", "model.layers.#.self_attention.experts.router.layer"): (
-        "the router decides in which order the experts' queries are made, so they carry its mark"
-    ),
-    ("zaya", "model.layers.#.self_attn.qkv_proj.k_proj"): _ZAYA,
-    ("zaya", "model.layers.#.self_attn.qkv_proj.q_proj"): _ZAYA,
-}
-"""(model type, folded path) → the reason, read in the model's source."""
+from result import NOTHING, Difference
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why some modules are named one thing and seen as another."""
+
+    model_types: tuple[str, ...]
+    """Patterns; the first that fits counts."""
+    path: str
+    """Pattern of the folded path."""
+    named: str
+    observed: str
+    """A role, or `nothing`."""
+    why: str
+    """Read in the model's source."""
+
+    def fits(self, model_type: str, difference: Difference) -> bool:
+        """Whether it explains this difference."""
+        return (
+            (difference.named, difference.observed) == (self.named, self.observed)
+            and any(fnmatchcase(model_type, pattern) for pattern in self.model_types)
+            and fnmatchcase(difference.path, self.path)
+        )
+
+
+EXPLAINED: tuple[Explanation, ...] = ()
+
+
+def explanation(model_type: str, difference: Difference) -> Explanation | None:
+    """Return the first explanation that fits, or None."""
+    return next((e for e in EXPLAINED if e.fits(model_type, difference)), None)
+
+
+__all__ = ["EXPLAINED", "NOTHING", "Explanation", "explanation"]

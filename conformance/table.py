@@ -4,101 +4,34 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 import transformers
-from measure import OBSERVED, Difference, Result
+from guarded import UNGUARDED, guarded_by_peft
+from result import Dead, Result
+from summary import Rate, Summary
 
-from lorascope.roles.rule import Rule
+from lorascope.core.roles import Kind
 from lorascope.roles.tables import shipped_rules
 
-NO_CLASS_SHOWS = "checkpoint"
-"""The table of names that only checkpoints have; the tests hit each of its rows."""
 
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """The sweep's figures, each counted from the results."""
-
-    results: tuple[Result, ...]
-
-    @property
-    def types(self) -> frozenset[str]:
-        """All model types."""
-        return frozenset(result.case.model_type for result in self.results)
-
-    @property
-    def built(self) -> tuple[Result, ...]:
-        """Classes that gave an inventory."""
-        return tuple(result for result in self.results if result.failure is None)
-
-    @property
-    def built_types(self) -> frozenset[str]:
-        """Model types of which at least one class gave an inventory."""
-        return frozenset(result.case.model_type for result in self.built)
-
-    @property
-    def adaptable(self) -> int:
-        """Adaptable modules over all classes."""
-        return sum(result.adaptable for result in self.built)
-
-    @property
-    def unknown(self) -> int:
-        """Adaptable modules without a role, over all classes."""
-        return sum(sum(result.unknown.values()) for result in self.built)
-
-    @property
-    def unknown_in_causal_blocks(self) -> int:
-        """Adaptable modules without a role inside the blocks of causal-LM classes."""
-        return sum(r.unknown_in_blocks for r in self.built if r.case.auto_class == OBSERVED)
-
-    @property
-    def causal(self) -> tuple[Result, ...]:
-        """Causal-LM classes that gave an inventory."""
-        return tuple(result for result in self.built if result.case.auto_class == OBSERVED)
-
-    @property
-    def observed(self) -> tuple[Result, ...]:
-        """Causal-LM classes whose attention was observed."""
-        return tuple(result for result in self.causal if result.attentions)
-
-    @property
-    def agreeing(self) -> tuple[Result, ...]:
-        """Observed classes without a difference between names and observation."""
-        return tuple(result for result in self.observed if not result.differences)
-
-    @property
-    def idle_rules(self) -> tuple[Rule, ...]:
-        """Rows of the role tables that gave no module its role."""
-        hits: set[Rule] = set()
-        for result in self.built:
-            hits |= result.hits
-        return tuple(
-            rule for rule in shipped_rules() if rule not in hits and rule.table != NO_CLASS_SHOWS
-        )
-
-
-def page(summary: Summary, explained: Mapping[tuple[str, str], str]) -> str:
-    """Return the page.
-
-    Args:
-        summary: The sweep's results.
-        explained: (model type, folded path) → why its named and observed roles differ.
-    """
+def page(summary: Summary) -> str:
+    """Return the page."""
     return "\n".join(
         [
             "# Conformance",
             "",
             "Written by `make conformance`: every model type of the installed transformers in its"
-            " main auto-classes, with its default config, built on the meta device.",
+            " main auto-classes, with its default config, built on the meta device, named, read in"
+            " its source and, where it is a language model, run once on weightless tensors.",
             f"transformers {transformers.__version__}, torch {_torch_version()}.",
             "",
             *_totals(summary),
-            *_differences(summary, explained),
-            *_unobserved(summary),
-            *_unreached(summary),
+            *_rates(summary),
+            *_differences(summary),
+            *_not_reached(summary),
             *_dead(summary),
+            *_not_affine(summary),
             *_unknown(summary),
             *_not_built(summary),
             *_per_type(summary),
@@ -113,6 +46,9 @@ def _torch_version() -> str:
 
 def _totals(summary: Summary) -> Iterator[str]:
     share = 100 * summary.unknown / max(summary.adaptable, 1)
+    compared = sum(seen.compared for _, seen in summary.passes)
+    agreeing = sum(seen.agreeing for _, seen in summary.passes)
+    unreached = sum(sum(seen.not_reached.values()) for _, seen in summary.passes)
     yield from _table(
         ("", "count"),
         [
@@ -123,58 +59,123 @@ def _totals(summary: Summary) -> Iterator[str]:
             ("adaptable modules in them", f"{summary.adaptable:,}"),
             ("adaptable modules without a role", f"{summary.unknown:,} ({share:.2f} %)"),
             ("… of these in blocks of a causal LM", summary.unknown_in_causal_blocks),
-            ("causal-LM classes", len(summary.causal)),
-            ("… whose attention was observed", len(summary.observed)),
-            ("… in which names and observation agree on every module", len(summary.agreeing)),
-            ("modules compared", f"{sum(r.compared for r in summary.observed):,}"),
             ("rows of the role tables", len(shipped_rules())),
             ("… that gave no module its role", len(summary.idle_rules)),
+            ("classes run", len(summary.passes)),
+            ("attention, feed-forward and expert modules that ran", f"{compared:,}"),
+            ("… whose named and observed roles agree", f"{agreeing:,}"),
+            ("… that differ, explained or not", f"{compared - agreeing:,}"),
+            ("such modules in these classes that no input led to", f"{unreached:,}"),
+            (
+                "the whole sweep took",
+                f"{summary.seconds / 60:.1f} minutes in {summary.processes} processes",
+            ),
         ],
     )
 
 
-def _differences(summary: Summary, explained: Mapping[tuple[str, str], str]) -> Iterator[str]:
+def _rates(summary: Summary) -> Iterator[str]:
+    yield from _heading("Does the forward pass run?")
+    yield "A model type counts if every class of this kind that builds runs to its end with all"
+    yield "its inputs; an image-text-to-text class is given text and images together. Of each"
+    yield "stack only layers that differ are run; a class that does not run so is run whole."
+    yield ""
+    yield from _table(
+        ("kind", "model types", "run", "share", "target"), map(_rate_row, summary.rates)
+    )
+    yield from _heading("Classes whose forward pass does not run")
+    rows = [
+        (r.case.model_type, r.case.cls, ", ".join(r.case.observed_as), seen.failure)
+        for r, seen in summary.passes
+        if seen.failure is not None
+    ]
+    yield from _table(("model type", "class", "kind", "reason"), rows)
+
+
+def _rate_row(rate: Rate) -> tuple[object, ...]:
+    ran = len(rate.types) - len(rate.failed)
+    return (
+        rate.kind,
+        len(rate.types),
+        ran,
+        f"{100 * rate.share:.1f} %",
+        f"{100 * rate.target:.0f} %",
+    )
+
+
+def _differences(summary: Summary) -> Iterator[str]:
     yield from _heading("Where names and observation differ")
+    yield "`nothing`: the module ran, and the pass did not tell what it does."
+    yield ""
+    types: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    for model_type, difference, explained in summary.differences:
+        why = "" if explained is None else explained.why
+        key = (f"`{difference.path}`", difference.named, difference.observed, why)
+        types[key].append(model_type)
+    rows = [(", ".join(found), *key) for key, found in types.items()]
+    yield from _table(("model types", "module", "named", "observed", "why"), rows)
+
+
+def _not_reached(summary: Summary) -> Iterator[str]:
+    yield from _heading("Modules that no input led to")
+    yield "Attention, feed-forward and expert modules of classes whose pass ran."
+    yield ""
     rows = [
-        (
-            result.case.model_type,
-            f"`{difference.path}`",
-            difference.named,
-            difference.observed,
-            explained.get((result.case.model_type, difference.path), ""),
-        )
-        for result in summary.observed
-        for difference in result.differences
+        (r.case.model_type, r.case.cls, _listed(seen.not_reached))
+        for r, seen in summary.passes
+        if seen.not_reached
     ]
-    yield from _table(("model type", "module", "named", "observed", "why"), rows)
-
-
-def _unobserved(summary: Summary) -> Iterator[str]:
-    yield from _heading("Causal LMs that could not be observed")
-    rows = [(r.case.model_type, r.unobserved) for r in summary.causal if not r.attentions]
-    yield from _table(("model type", "reason"), rows)
-
-
-def _unreached(summary: Summary) -> Iterator[str]:
-    yield from _heading("Attention modules that took part in no attention seen")
-    rows = [
-        (result.case.model_type, ", ".join(f"`{path}`" for path in sorted(result.unreached)))
-        for result in summary.observed
-        if result.unreached
-    ]
-    yield from _table(("model type", "modules"), rows)
+    yield from _table(("model type", "class", "modules"), rows)
 
 
 def _dead(summary: Summary) -> Iterator[str]:
-    yield from _heading("Modules whose weight is read although their forward never runs")
-    yield "LoRA on these learns nothing. `named` says whether the role tables mark them so."
+    yield from _heading("Dead targets: weights that are read past their module")
+    yield "LoRA on these learns nothing, or nothing on some ways through the code, such as fused"
+    yield "kernels on a GPU. `found by`: the forward pass, or the source of the class. `named`:"
+    yield "whether the role tables say so as well. PEFT: refused by PEFT's own list of model types."
     yield ""
+    types, names = guarded_by_peft()
     rows = [
-        (r.case.model_type, f"`{path}`", "no" if path in r.dead_unnamed else "yes")
-        for r in summary.causal
-        for path in sorted(r.dead)
+        (
+            model_type,
+            f"`{dead.path}`",
+            dead.kind,
+            ", ".join(dead.ways),
+            "yes" if dead.is_named else "no",
+            _mark(model_type, dead, types, names),
+        )
+        for model_type, dead in summary.dead
+        if dead.kind != Kind.EMBEDDING
     ]
-    yield from _table(("model type", "module", "named"), rows)
+    yield from _table(("model type", "module", "kind", "found by", "named", "guard"), rows)
+    yield from _heading("Embeddings whose table is read past them")
+    embeddings: dict[str, list[str]] = defaultdict(list)
+    for model_type, dead in summary.dead:
+        if dead.kind == Kind.EMBEDDING:
+            embeddings[model_type].append(f"`{dead.path}`")
+    yield from _table(
+        ("model type", "embeddings"), [(kind, ", ".join(all_)) for kind, all_ in embeddings.items()]
+    )
+
+
+def _mark(model_type: str, dead: Dead, types: frozenset[str], names: frozenset[str]) -> str:
+    if model_type in types and dead.path.rpartition(".")[2] in names:
+        return "PEFT refuses it"
+    return "none in PEFT" if model_type in UNGUARDED else ""
+
+
+def _not_affine(summary: Summary) -> Iterator[str]:
+    yield from _heading("Linear classes whose output is not x·Wᵀ + b")
+    found = {
+        (r.case.model_type, cls, f"`{path}`")
+        for r in summary.built
+        for path, cls in r.not_affine.items()
+    }
+    yield from _table(("model type", "class", "module"), sorted(found))
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"`{path}` × {count}" for path, count in counts.items())
 
 
 def _unknown(summary: Summary) -> Iterator[str]:
@@ -185,8 +186,7 @@ def _unknown(summary: Summary) -> Iterator[str]:
             key = (result.case.model_type, result.case.cls)
             counts[key][path] += count
     rows = [
-        (model_type, cls, ", ".join(f"`{path}` × {count}" for path, count in found.items()))
-        for (model_type, cls), found in sorted(counts.items())
+        (model_type, cls, _listed(found)) for (model_type, cls), found in sorted(counts.items())
     ]
     yield from _table(("model type", "class", "modules"), rows)
 
@@ -228,10 +228,13 @@ def _per_type(summary: Summary) -> Iterator[str]:
 
 
 def _observed_cell(result: Result) -> str:
-    if not result.attentions:
+    seen = result.seen
+    if seen is None:
         return ""
-    seen = f"{len(result.differences)} differ" if result.differences else "agrees"
-    return f"{seen}, {result.compared:,} compared"
+    if not seen.compared:
+        return "not compared"
+    differing = seen.compared - seen.agreeing
+    return f"{f'{differing} differ' if differing else 'agrees'}, {seen.compared:,} compared"
 
 
 def _heading(text: str) -> Iterator[str]:
@@ -253,6 +256,3 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[st
 
 def _cell(value: object) -> str:
     return str(value).replace("|", "\\|")
-
-
-__all__ = ["Difference", "Summary", "page"]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
-import re
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 import transformers
-from peft.tuners import tuners_utils
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 
 from lorascope.observe.direct_reads import Read, direct_reads, read_directly
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "conformance"))
+
+from guarded import guarded_by_peft
 
 
 class Leaf(nn.Module):
@@ -223,17 +226,7 @@ def _built(model_type: str) -> nn.Module:
         return transformers.AutoModelForCausalLM.from_config(config)
 
 
-def _guarded_by_peft() -> tuple[set[str], set[str]]:
-    """Model types and module names of PEFT's guard, read from its source."""
-    source = inspect.getsource(tuners_utils._check_lora_target_modules_mamba)
-    found = [
-        set(re.findall(r'"([^"]+)"', re.search(rf"{name} = {{(.*?)}}", source)[1]))
-        for name in ("mamba_model_types", "incompatible_modules")
-    ]
-    return found[0], found[1]
-
-
-GUARDED_TYPES, GUARDED_NAMES = _guarded_by_peft()
+GUARDED_TYPES, GUARDED_NAMES = guarded_by_peft()
 
 
 def test_pefts_guard_was_read() -> None:

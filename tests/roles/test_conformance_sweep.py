@@ -11,12 +11,17 @@ import pytest
 CONFORMANCE = Path(__file__).parents[2] / "conformance"
 sys.path.insert(0, str(CONFORMANCE))
 
-from measure import Difference, Result  # noqa: E402
+import summary as summary_module  # noqa: E402
+from explained import EXPLAINED, Explanation, explanation  # noqa: E402
+from guarded import guarded_by_peft  # noqa: E402
 from model_types import Case, cases  # noqa: E402
-from sweep import _missed_floors  # noqa: E402
-from table import Summary, page  # noqa: E402
+from result import Dead, Difference, Pass, Result, Way  # noqa: E402
+from summary import Summary  # noqa: E402
+from sweep import missed_floors  # noqa: E402
+from table import page  # noqa: E402
 
-CASE = Case("llama", "causal LM", "LlamaForCausalLM")
+CASE = Case("llama", "causal LM", "LlamaForCausalLM", ("causal LM",))
+DIFFERENCE = Difference("model.q", "attention.q", "attention.k")
 
 
 def test_a_few_types_pass_as_a_whole_process(tmp_path: Path) -> None:
@@ -26,8 +31,11 @@ def test_a_few_types_pass_as_a_whole_process(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     text = out.read_text("utf-8")
     assert "| gpt2 | causal LM | GPT2LMHeadModel |" in text
-    assert "| mamba | `backbone.layers.#.mixer.dt_proj` | yes |" in text
+    assert "`backbone.layers.#.mixer.dt_proj` | linear | pass, source | yes |" in text
+    assert "`backbone.layers.#.mixer.out_proj` | linear | source, on some ways |" in text
     assert "3 of 3 model types" in done.stdout
+    assert "causal LM: 2 of 2 model types run (100.0 %)" in done.stdout
+    assert "seq-to-seq: 1 of 1 model types run (100.0 %)" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -47,26 +55,65 @@ def test_a_few_types_pass_as_a_whole_process(tmp_path: Path) -> None:
             "LlamaForCausalLM: two rows of the role tables disagree on model.zag",
         ),
         (
-            Result(
-                CASE,
-                adaptable=9,
-                attentions=1,
-                differences=(Difference("model.q", "attention.q", "attention.k"),),
-            ),
+            Result(CASE, adaptable=9, seen=Pass(failure="ValueError: no")),
+            "the forward pass of 0.0 % of causal LM runs, not llama",
+        ),
+        (
+            Result(CASE, adaptable=9, seen=Pass(differences=(DIFFERENCE,))),
             "llama: model.q is named attention.q but was seen as attention.k",
+        ),
+        (
+            Result(
+                Case("jamba", "causal LM", "JambaForCausalLM", ("causal LM",)),
+                adaptable=9,
+                seen=Pass(),
+            ),
+            "jamba: none of its dead targets was found",
         ),
     ],
 )
 def test_a_missed_floor_is_said(result: Result, missed: str) -> None:
-    assert list(_missed_floors(Summary((result,)), whole=False)) == [missed]
+    assert list(missed_floors(Summary((result,)), whole=False)) == [missed]
+
+
+def test_every_name_that_peft_refuses_must_be_found() -> None:
+    case = Case("mamba", "causal LM", "MambaForCausalLM", ("causal LM",))
+    found = Dead("backbone.layers.#.mixer.conv1d", "convolution", (Way.SOURCE,), False)
+    summary = Summary((Result(case, adaptable=9, dead=(found,), seen=Pass()),))
+    assert guarded_by_peft()[1] == {"conv1d", "out_proj"}
+    assert list(missed_floors(summary, whole=False)) == [
+        "mamba: PEFT refuses out_proj, which was not found to be dead"
+    ]
+    assert "| convolution | source | no | PEFT refuses it |" in page(summary)
 
 
 def test_nothing_is_missed_where_all_is_well() -> None:
-    result = Result(CASE, adaptable=900, attentions=2, compared=8)
-    assert list(_missed_floors(Summary((result,)), whole=False)) == []
+    result = Result(CASE, adaptable=900, seen=Pass(compared=8, agreeing=8))
+    summary = Summary((result,))
+    assert list(missed_floors(summary, whole=False)) == []
     assert "| llama | causal LM | LlamaForCausalLM | 0 | 900 | 0 | agrees, 8 compared |" in page(
-        Summary((result,)), {}
+        summary
     )
+
+
+def test_an_explanation_holds_for_what_it_names_only_and_goes_stale(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fitting = Explanation(("ll*",), "model.*", "attention.q", "attention.k", "so it is")
+    for module in (sys.modules["explained"], summary_module):
+        monkeypatch.setattr(module, "EXPLAINED", (fitting,))
+    assert explanation("llama", DIFFERENCE) is fitting
+    assert explanation("gpt2", DIFFERENCE) is None
+    assert explanation("llama", Difference("model.q", "attention.q", "nothing")) is None
+    explained = Summary((Result(CASE, seen=Pass(differences=(DIFFERENCE,))),))
+    assert not explained.stale_explanations
+    assert list(missed_floors(explained, whole=False)) == []
+    assert "| llama | `model.q` | attention.q | attention.k | so it is |" in page(explained)
+    assert Summary((Result(CASE, seen=Pass()),)).stale_explanations == (fitting,)
+
+
+def test_each_explanation_says_why() -> None:
+    assert all(explained.why and explained.model_types for explained in EXPLAINED)
 
 
 def test_every_class_is_walked_once_and_a_type_s_first_is_its_first_auto_class() -> None:
@@ -75,3 +122,5 @@ def test_every_class_is_walked_once_and_a_type_s_first_is_its_first_auto_class()
     firsts = {case.model_type: case for case in reversed(chosen)}
     assert firsts["llama"] == CASE
     assert firsts["vit"].auto_class == "image classification"
+    both = next(case for case in chosen if case.cls == "Gemma3ForConditionalGeneration")
+    assert both.observed_as == ("causal LM", "image-text-to-text")
