@@ -22,7 +22,7 @@ import memory_timing
 from lorascope.memory.optimizers import make_optimizer
 from memory_cases import Case, batch_of, injected, train_step
 from memory_cpu_cases import CASES
-from memory_process import in_own_process, print_result, result_of
+from memory_process import results
 
 STEP = "measured step"
 
@@ -32,19 +32,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, help="Markdown file to write")
     parser.add_argument("--only", nargs="+", choices=sorted(CASES), default=[], metavar="NAME")
-    parser.add_argument("--case", choices=sorted(CASES), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.case:
-        print_result(result_of(CASES[arguments.case], peak_of_second_step))
-        return 0
     cases = [CASES[name] for name in arguments.only or CASES]
-    results = [in_own_process(__file__, case) for case in cases if can_run(case)]
+    found = list(results(filter(can_run, cases), peak_of_second_step))
     timings = [] if arguments.only else list(memory_timing.timings())
-    page = memory_page.page(results, timings)
+    page = memory_page.page(found, timings)
     print(page)
     if arguments.write:
         arguments.write.write_text(page, encoding="utf-8")
-    is_met = all(row.is_met for row in [*results, *timings])
+    is_met = all(row.is_met for row in [*found, *timings])
     return 0 if is_met else 1
 
 

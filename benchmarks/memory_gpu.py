@@ -24,7 +24,7 @@ from lorascope.memory import Predictor
 from lorascope.memory.optimizers import make_optimizer
 from memory_cases import Case, batch_of, injected, train_step
 from memory_gpu_cases import CASES
-from memory_process import in_own_process, print_result, result_of
+from memory_process import results
 from memory_table import Result, mib, table, verdict
 
 
@@ -35,26 +35,22 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="JSON file to write")
     parser.add_argument("--only", nargs="+", choices=sorted(CASES), default=[], metavar="NAME")
     parser.add_argument("--predict-only", action="store_true", help="measure nothing")
-    parser.add_argument("--case", choices=sorted(CASES), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.case:
-        print_result(result_of(CASES[arguments.case], peak_of_second_step))
-        return 0
     cases = [CASES[name] for name in arguments.only or CASES]
     if arguments.predict_only:
         return predict_only(cases)
     if not torch.cuda.is_available():
         print("No CUDA device here; --predict-only runs the predictions alone.", file=sys.stderr)
         return 2
-    results = [in_own_process(__file__, case) for case in cases if can_run(case)]
-    text = page(results)
+    found = list(results(filter(can_run, cases), peak_of_second_step))
+    text = page(found)
     print(text)
     if arguments.write:
         arguments.write.write_text(text, encoding="utf-8")
     if arguments.json:
-        rows = [asdict(result) for result in results]
+        rows = [asdict(result) for result in found]
         arguments.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-    return 0 if all(result.is_met for result in results) else 1
+    return 0 if all(result.is_met for result in found) else 1
 
 
 def can_run(case: Case) -> bool:
@@ -91,7 +87,7 @@ def predict_only(cases: Sequence[Case]) -> int:
     return 1 if failed else 0
 
 
-def page(results: Sequence[Result]) -> str:
+def page(rows: Sequence[Result]) -> str:
     """Return the page with the table."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft"))
     parts = (
@@ -100,8 +96,8 @@ def page(results: Sequence[Result]) -> str:
         "`torch.cuda.max_memory_allocated` over the second training step, cuBLAS workspaces "
         "included.",
         f"Measured on {torch.cuda.get_device_name()}, {packages}.",
-        verdict(results),
-        table(results),
+        verdict(rows),
+        table(rows),
     )
     return "\n\n".join(parts) + "\n"
 

@@ -11,7 +11,7 @@ BOUND = 0.05
 
 _HEAD = (
     "model", "placement", "dropout", "base", "adapter", "checkpointing", "optimizer",
-    "tokens", "measured", "predicted", "error", "peak at",
+    "tokens", "blocks run", "measured", "predicted", "error", "peak at",
 )  # fmt: skip
 
 
@@ -25,6 +25,8 @@ class Result:
     """Bytes at the peak of the second step."""
     predicted: int = 0
     peak_at: str = ""
+    blocks: tuple[int, int] = (0, 0)
+    """Blocks that the prediction ran, of how many."""
     problem: str | None = None
     """Why there are no figures."""
 
@@ -70,10 +72,11 @@ def _row(result: Result) -> tuple[str, ...]:
         f"{case['batch_size']} × {case['seq_len']:,}",
     )
     if result.problem is not None:
-        return (*told, "–", "–", "–", result.problem.replace("|", "/"))
+        return (*told, "–", "–", "–", "–", result.problem.replace("|", "/"))
     mark = "" if result.is_met else " **(beyond the bound)**"
     return (
         *told,
+        "{} of {}".format(*result.blocks),
         mib(result.measured),
         mib(result.predicted),
         f"{100 * result.error:+.2f} %{mark}",
