@@ -120,7 +120,8 @@ class Module:
 
 HAZARDS: Mapping[str, str] = {
     "forward_never_called": (
-        "its weight is read directly and its forward never runs: LoRA here learns nothing"
+        "its weight is read past its forward, always or on some ways through the code: LoRA there"
+        " learns nothing"
     ),
     "not_affine": (
         "a subclass of a linear whose output is not x·Wᵀ + b: LoRA's sum is wrong here or fails"

@@ -14,7 +14,8 @@ class Call(StrEnum):
 
     CALLED = "called"
     READ_DIRECTLY = "read_directly"
-    """Its weight was read although its forward never ran: an adapter there learns nothing."""
+    """Its weight is read past its forward, in this pass or on a way through the code that it did
+    not take (a fused kernel): an adapter there learns nothing."""
     NOT_REACHED = "not_reached"
     """Neither: no input led there (no image given, an expert that no token chose)."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lorascope.build import build_model, inventory_of
 from lorascope.build.confined import quiet, without_repository_code
 from lorascope.build.meta import inventory_of_source
+from lorascope.observe.judged import judged
 from lorascope.observe.observation import observe
 from lorascope.roles import assign
 
@@ -52,4 +53,4 @@ def _listed(model: nn.Module, inventory: Inventory, wanted: bool | None) -> Inve
     if not (is_quick(inventory) if wanted is None else wanted):
         return assign(inventory)
     with quiet(), without_repository_code():
-        return assign(inventory, observe(model))
+        return assign(inventory, judged(model, observe(model)))
