@@ -143,6 +143,22 @@ def test_the_header_says_what_was_run(observation: ObservationInfo | None, text:
     ]
 
 
+@pytest.mark.parametrize(
+    ("observation", "told"),
+    [
+        (RUN, ["Not reached (1): no input led there, so the pass says nothing of a."]),
+        (
+            ObservationInfo(("input_ids",), is_partial=True),
+            ["Not reached (1): the pass was cut short, so the pass says nothing of a."],
+        ),
+        (ObservationInfo(reason="its forward fails"), []),
+    ],
+)
+def test_why_a_module_was_not_reached(observation: ObservationInfo, told: list[str]) -> None:
+    module = builders.linear("a", (2, 2), observed=Observed(Call.NOT_REACHED))
+    assert bullets(replace(builders.inventory_of([module]), observation=observation)) == told
+
+
 def test_headers_of_a_checkpoint_cannot_be_run() -> None:
     built = replace(builders.BUILT, method="checkpoint")
     assert observation_text(replace(builders.llama(), built_with=built)) == ""

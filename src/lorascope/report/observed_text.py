@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.numbers import counted, exact
-from lorascope.core.observation import Call
+from lorascope.core.observation import Call, ObservationInfo
 from lorascope.core.roles import Role, Tower
 from lorascope.report.fold import fold
 from lorascope.report.layout import bullet, heading
@@ -30,7 +30,8 @@ def observed_lines(inventory: Inventory, shown: Sequence[Module], width: int) ->
     if inventory.observation is None:
         return []
     several = len({module.tower for module in shown}) > 1
-    told = [*_shared(shown, several=several), *_kept(shown, several=several), *_missed(shown)]
+    told = [*_shared(shown, several=several), *_kept(shown, several=several)]
+    told += _missed(shown, inventory.observation)
     if not told:
         return []
     lines = [line(""), heading("Observed")]
@@ -95,7 +96,9 @@ def _kept(shown: Iterable[Module], *, several: bool) -> Iterator[str]:
         )
 
 
-def _missed(shown: Iterable[Module]) -> Iterator[str]:
+def _missed(shown: Iterable[Module], observation: ObservationInfo) -> Iterator[str]:
+    if not observation.inputs:  # nothing ran, as the header says
+        return
     paths = [
         module.path
         for module in shown
@@ -106,8 +109,9 @@ def _missed(shown: Iterable[Module]) -> Iterator[str]:
     patterns = [pattern.text for pattern in fold(paths)]
     more = len(patterns) - _MOST_PATTERNS
     rest = f" and {counted(more, 'more pattern')}" if more > 0 else ""
+    why = "the pass was cut short" if observation.is_partial else "no input led there"
     yield (
-        f"Not reached ({exact(len(paths))}): no input led there, so the pass says nothing of"
+        f"Not reached ({exact(len(paths))}): {why}, so the pass says nothing of"
         f" {', '.join(patterns[:_MOST_PATTERNS])}{rest}."
     )
 
