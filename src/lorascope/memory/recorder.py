@@ -9,11 +9,13 @@ from enum import StrEnum
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lorascope.memory.answers import ANSWERS, SIZED_BY_VALUES
 
+_DEVICE = torch.ops.prim.device.default
 CUDA_BLOCK = 512
 """Bytes that the CUDA caching allocator rounds each request up to: `kMinBlockSize` in PyTorch's
 c10/core/AllocatorConfig.h."""
@@ -126,6 +128,11 @@ class Recorder(TorchDispatchMode):
         """Note no further deaths."""
         self._alive.clear()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing is compiled here, and PyTorch's guard against it costs more than the recording.
+        return False
+
     def __torch_dispatch__(
         self,
         func: Any,
@@ -133,6 +140,9 @@ class Recorder(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        if func is _DEVICE and isinstance(args[0], FakeTensor):
+            # Two of three calls ask this; the answer is at hand.
+            return args[0].fake_device
         if self.place.phase is Phase.BACKWARD:
             self._follow_recomputation()
         name = func.overloadpacket.__name__
