@@ -127,7 +127,8 @@ def plan(
             `quantization`, `roles`; None for `lorascope.planning.DEFAULT_TRADES`.
         scores: Worth of adapting a module, by full name, end of a name, or role, or the path of a
             JSON file of them; the modules with the largest total within the budget are chosen.
-        facts: Whether to predict as well what adding or dropping each role would do.
+        facts: Whether to predict as well what adding or dropping each role would do; for the
+            default setup if none is given.
         options: Fields of `lorascope.planning.PlanRequest`: task, rank, alpha, dropout, bias,
             rslora, dora, init, roles, layers, exclude, towers, experts, only, max_params.
 
@@ -144,9 +145,11 @@ def plan(
     request = request_from(preset=preset, **options)
     budget = Budget(_bytes(max_memory), max_params, None if trade is None else tuple(trade))
     step = _setup(setup)
-    engine = None if step is None and budget.max_memory is None else predictor(model)
+    read = None if scores is None else read_scores(scores)
+    asks_memory = step is not None or budget.max_memory is not None or facts
+    engine = predictor(model) if asks_memory else None
     known = _inventory(model)
-    return fit(known, request, engine, setup=step, budget=budget, scores=scores, facts=facts).plan
+    return fit(known, request, engine, setup=step, budget=budget, scores=read, facts=facts).plan
 
 
 def fit(
@@ -353,7 +356,9 @@ def _model_on_meta(
     from lorascope.build.walk import base_model_of
     from lorascope.observe.twin import meta_twin
 
-    return meta_twin(base_model_of(model))
+    twin: Any = meta_twin(model)
+    # An adapter that the module already has is taken out of the copy: the plan brings its own.
+    return base_model_of(twin.unload() if hasattr(twin, "peft_config") else twin)
 
 
 def _no_model(model: object) -> ModelReferenceError:

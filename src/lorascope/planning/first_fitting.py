@@ -22,9 +22,10 @@ class Axis:
 def first_fitting(axes: Sequence[Axis], fits: _Fits) -> Point | None:
     """Return the first point that fits, in lexicographic order: the last axis moves first.
 
-    The very first point is asked first, and nothing more if it fits. On monotone axes it asks for
-    the last index, and then bisects. If an axis claims to be monotone and is not, what is returned
-    still fits, but may not be the first that does.
+    The very first point is asked first, and with it those that differ on the last axis alone, if
+    that is not monotone; if one fits, nothing more is asked. On monotone axes it asks for the last
+    index, and then bisects. If an axis claims to be monotone and is not, what is returned still
+    fits, but may not be the first that does.
 
     Args:
         axes: The grid; none is empty.
@@ -40,8 +41,9 @@ def first_fitting(axes: Sequence[Axis], fits: _Fits) -> Point | None:
             seen[point] = fits(point)
         return seen[point]
 
-    first = (0,) * len(axes)
-    return first if ask(first) else _first(axes, (), ask)
+    start = (0,) * (len(axes) - 1)
+    row = ((*start, index) for index in range(_first_row(axes)))
+    return next((point for point in row if ask(point)), None) or _first(axes, (), ask)
 
 
 def most_questions(axes: Sequence[Axis]) -> int:
@@ -53,7 +55,12 @@ def most_questions(axes: Sequence[Axis]) -> int:
             first = 2 * first + (1 + (axis.length - 1).bit_length()) * possible
         else:
             first, possible = axis.length * first, axis.length * possible
-    return min(1 + first, points)
+    return min(_first_row(axes) + first, points)
+
+
+def _first_row(axes: Sequence[Axis]) -> int:
+    """How many points are asked before all others."""
+    return 1 if axes[-1].is_monotone else axes[-1].length
 
 
 def _first(axes: Sequence[Axis], head: Point, ask: _Fits) -> Point | None:
