@@ -116,6 +116,9 @@ class _Follower:
             return frozenset({Output(step.layer)})
         if step.name.startswith(_FUSED):
             query, key, value = (_output_paths(marks) for marks in known[:3])
+            if not query:
+                # A learned query only weighs what is there, as where layers' outputs are pooled.
+                return _union(known)
             return self._attend(query, key, value, step.module if step.name == ATTENTION else None)
         if step.name in PRODUCTS and len(known) == 2:
             return self._product_marks(*known)

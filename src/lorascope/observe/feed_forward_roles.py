@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from lorascope.core.roles import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
 
     from lorascope.observe.feed_forwards import FeedForward, FeedForwards
-    from lorascope.observe.flow import InputOf
 
 
 class _Names(NamedTuple):
@@ -35,21 +34,18 @@ _SHARED = _Names(
 )
 
 
-def feed_forward_roles(
-    seen: FeedForwards, inputs: Mapping[str, InputOf], stacks: Collection[str]
-) -> dict[str, Role]:
+def feed_forward_roles(seen: FeedForwards, stacks: Collection[str]) -> dict[str, Role]:
     """Return path → role of every layer that takes part in a feed-forward block.
 
     Args:
         seen: What the forward pass showed.
-        inputs: Path of a layer → which tensor it read.
         stacks: Paths of the stacks of experts.
     """
     routed = {
         down for down in seen.blocks if down in stacks or seen.weighed.get(down) in seen.choosers
     }
     routers = seen.choosers | {seen.weighed[down] for down in routed if down in seen.weighed}
-    shared = _shared(seen, inputs, routed, routers)
+    shared = _shared(seen, routed, routers)
     roles: dict[str, Role] = dict.fromkeys(routers, Role.MOE_ROUTER)
     for down, block in seen.blocks.items():
         names = _ROUTED if down in routed else _SHARED if down in shared else _DENSE
@@ -71,22 +67,13 @@ def _roles_of_one(block: FeedForward, names: _Names) -> Iterator[tuple[str, Role
 
 
 def _shared(
-    seen: FeedForwards,
-    inputs: Mapping[str, InputOf],
-    routed: Collection[str],
-    routers: Collection[str],
+    seen: FeedForwards, routed: Collection[str], routers: Collection[str]
 ) -> frozenset[str]:
     """Return the last layers of blocks that read what a router reads and are added to experts."""
-    groups = {inputs[path].group for path in routers if path in inputs}
-    beside = {
-        down
-        for downs in seen.summed
-        if not downs.isdisjoint(routed)
-        for down in downs
-        if down in seen.blocks and down not in routed
-    }
+    scored = {seen.inputs[path] for path in routers if path in seen.inputs}
+    beside = frozenset().union(*(downs for downs in seen.summed if not downs.isdisjoint(routed)))
     return frozenset(
         down
-        for down in beside
-        if (read := inputs.get(seen.blocks[down].up)) is not None and read.group in groups
+        for down in beside - frozenset(routed)
+        if (block := seen.blocks.get(down)) is not None and seen.inputs[block.up] in scored
     )

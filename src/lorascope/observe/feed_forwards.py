@@ -1,8 +1,8 @@
 """Find every feed-forward block among the steps of a forward pass: pure, no tensor in sight.
 
 A feed-forward works on each position alone. Its last layer reads either an activation function of
-one layer's output, or the product of two outputs of which one passed an activation function, and
-what it makes is added to what the block read.
+one layer's output, or the product of two outputs of which one passed an activation function. What
+it makes is added to what the block read; without a product, this alone tells it from a head.
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ _ADDS = frozenset({"add", "addcmul", "index_add", "scatter_add", "sub"})
 
 _MOVES_POSITIONS = frozenset({"cumprod", "cumsum", "flip", "roll"})
 
+_COPIES = frozenset({"_to_copy", "_unsafe_view", "clone", "index", "index_select", "masked_select"})
+"""Operators whose output is what they read, or some positions of it."""
+
 _FAR, _NEAR = 300, 12
 """Steps looked back from a block's input, and from what its output is added to."""
 
@@ -72,6 +75,8 @@ class FeedForwards:
     """Last layer of a block → the layer whose output its own is multiplied with."""
     summed: list[frozenset[str]] = field(default_factory=list)
     """Last layers whose outputs are added to each other."""
+    inputs: dict[str, int] = field(default_factory=dict)
+    """Layer → number of the value it read, or of what that is a copy or a selection of."""
 
 
 def feed_forwards_of(flow: Flow) -> FeedForwards:
@@ -155,7 +160,9 @@ class _Follower:
 
     def _layer(self, step: Step, layer: str, parts: Sequence[_Made]) -> _Made:
         if step.reads and not step.mixes:
-            self._read_by.setdefault(layer, step.reads[0].value)
+            value = step.reads[0].value
+            self._read_by.setdefault(layer, value)
+            self.seen.inputs.setdefault(layer, self._original(value))
             self._note_last(layer, parts[0])
         if step.mixes:
             return _together([*parts, _Made(frozenset({(layer, None)}), tangled=True)])
@@ -169,8 +176,13 @@ class _Follower:
             up = made.only_layer
         else:
             up = next(iter(others)) if len(others) == 1 else made.gate
-        if up is not None and up in self._read_by and down not in made.layers:
-            self._open[down] = FeedForward(made.gate, up, down)
+        if up is None or up not in self._read_by or down in made.layers:
+            return
+        block = FeedForward(made.gate, up, down)
+        if made.gate is not None and any(part.isdigit() for part in down.split(".")):
+            # Inside a numbered block nothing else multiplies two outputs so.
+            self.seen.blocks[down] = block
+        self._open[down] = block
 
     def _product(self, left: _Made, right: _Made) -> _Made:
         if left.is_constant or right.is_constant:
@@ -206,6 +218,13 @@ class _Follower:
     def _is_input_of(self, block: FeedForward, value: int) -> bool:
         before = self._values_before(self._read_by[block.up])
         return not before.isdisjoint(self._summands(value))
+
+    def _original(self, value: int) -> int:
+        step = self._steps[value]
+        while step.name in _COPIES and len(step.reads) == 1:
+            value = step.reads[0].value
+            step = self._steps[value]
+        return value
 
     def _summands(self, value: int) -> Iterator[int]:
         """Yield `value`, what it is a multiple or a copy of, and what it is a sum of."""

@@ -70,7 +70,7 @@ def _observation(
         return Observation(reason=reason)
     trace = attentions_of(flow)
     stacks = {m.path for m in modules if m.kind is Kind.EXPERT_PARAMETER}
-    roles = feed_forward_roles(feed_forwards_of(flow), flow.inputs, stacks)
+    roles = feed_forward_roles(feed_forwards_of(flow), stacks)
     roles |= attention_roles(trace)
     return Observation(
         modules={m.path: _observed(m, flow, roles.get(m.path)) for m in modules},

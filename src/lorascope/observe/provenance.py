@@ -114,6 +114,9 @@ class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch i
                 reads.append(Read(value, part_of(tensor)))
             elif storage in self._weights:
                 weights.append((tensor, self._weights[storage]))
+        if len(weights) > 1 and name in _MULTIPLIES:
+            # One may be a learned input of the other's module; else both are merged to a third.
+            weights = [each for each in weights if self._is_of_running(each[1])] or weights
         if weights and (reads or (name in _MULTIPLIES and len(weights) == 1)):
             self._note_weights(name, weights, reads, tensors, result)
         elif reads:
@@ -151,8 +154,11 @@ class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch i
         """
         if len(paths) == 1:
             return paths[0]
+        return next((path for path in paths if self._is_of_running((path,))), None)
+
+    def _is_of_running(self, paths: tuple[str, ...]) -> bool:
         inside = f"{self._running()}."
-        return next((path for path in paths if f"{path}.".startswith(inside)), None)
+        return any(f"{path}.".startswith(inside) for path in paths)
 
     def _running(self) -> str | None:
         return self.active[-1] if self.active else None
