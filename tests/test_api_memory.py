@@ -197,7 +197,7 @@ def test_what_is_no_model_is_told() -> None:
 
 def test_a_step_that_fails_is_told() -> None:
     class Failing(LlamaForCausalLM):
-        def forward(self, input_ids: Any = None, attention_mask: Any = None, **more: Any) -> Any:
+        def forward(self, input_ids: Any = None, labels: Any = None, **more: Any) -> Any:
             raise ValueError("no forward here")
 
     with pytest.raises(MemoryPredictionError, match="no forward here"):
