@@ -23,8 +23,8 @@ def first_fitting(axes: Sequence[Axis], fits: _Fits) -> Point | None:
     """Return the first point that fits, in lexicographic order: the last axis moves first.
 
     The very first point is asked first, and with it those that differ on the last axis alone, if
-    that is not monotone; if one fits, nothing more is asked. On monotone axes it asks for the last
-    index, and then bisects. If an axis claims to be monotone and is not, what is returned still
+    that is not monotone; if one fits, nothing more is asked. On monotone axes it asks for the first
+    and the last index, and then bisects. If an axis claims to be monotone and is not, what is returned still
     fits, but may not be the first that does.
 
     Args:
@@ -52,7 +52,7 @@ def most_questions(axes: Sequence[Axis]) -> int:
     for axis in reversed(axes):
         points *= axis.length
         if axis.is_monotone and axis.length > 1:
-            first = 2 * first + (1 + (axis.length - 1).bit_length()) * possible
+            first += (2 + (axis.length - 1).bit_length()) * possible
         else:
             first, possible = axis.length * first, axis.length * possible
     return min(_first_row(axes) + first, points)
@@ -72,11 +72,10 @@ def _first(axes: Sequence[Axis], head: Point, ask: _Fits) -> Point | None:
         tries = (_first(axes, (*head, index), ask) for index in range(axis.length))
         return next((found for found in tries if found is not None), None)
     too_low, enough = 0, axis.length - 1
+    if _is_possible(axes, (*head, too_low), ask):
+        return _first(axes, (*head, too_low), ask)
     if not _is_possible(axes, (*head, enough), ask):
         return None
-    found = _first(axes, (*head, too_low), ask)
-    if found is not None:
-        return found
     while enough - too_low > 1:
         middle = (too_low + enough) // 2
         if _is_possible(axes, (*head, middle), ask):

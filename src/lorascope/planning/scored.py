@@ -2,52 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from itertools import product
-from math import fsum, inf
+from collections.abc import Mapping
+from dataclasses import replace
+from math import fsum
 
-from lorascope.core.errors import MemoryPredictionError, PlanError
+from lorascope.core.errors import PlanError
 from lorascope.core.inventory import Inventory
-from lorascope.core.memory import Memory
 from lorascope.core.numbers import counted, plain
-from lorascope.core.plan import Advice, Plan
+from lorascope.core.plan import Advice
 from lorascope.core.training import TrainingSetup
-from lorascope.planning.candidates import grid
 from lorascope.planning.evidence import PRESET_ADVICE
-from lorascope.planning.fit import fit, fit_if_any, params_limit, trades_of
-from lorascope.planning.fitted import Fitted, OnTry, Predict, needed_bytes
-from lorascope.planning.knapsack import Chosen, Item, best_choice
-from lorascope.planning.levels import levels
+from lorascope.planning.fit import params_limit
+from lorascope.planning.fitted import Fitted, OnTry, Predict
+from lorascope.planning.knapsack import Chosen, best_choice
+from lorascope.planning.lacking import asked_by
 from lorascope.planning.make_plan import make_plan
 from lorascope.planning.preferences import Budget
 from lorascope.planning.request import PlanRequest
-from lorascope.planning.scored_memory import Place, choose_within, most_predictions
-from lorascope.planning.scored_modules import module_scores
+from lorascope.planning.scored_fit import fit_scored
+from lorascope.planning.scored_items import Scored, scored_items
 
 NAME = "scores"
 """What a plan is called whose modules scores have chosen."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    """What the scores leave to choose from."""
-
-    inventory: Inventory
-    request: PlanRequest
-    """Means all that may be chosen, at the ranks of the plan."""
-    items: tuple[Item, ...]
-    """Modules with a score above 0; the first cost is their trainable parameters."""
-    room: int
-    """Trainable parameters that the choice may have."""
-    scored: int
-    """Modules that have a score."""
-    unmeant: int
-    """Modules with a score above 0 that the request does not mean."""
-
-    def request_for(self, names: Collection[str]) -> PlanRequest:
-        """The request that means these modules alone."""
-        return replace(self.request, only=frozenset(names))
 
 
 def scored_plan(
@@ -77,10 +53,11 @@ def scored_plan(
         MemoryPredictionError: The step as asked cannot be predicted.
     """
     _check(budget)
-    scored = _scored(inventory, request, scores, params_limit(request, budget))
+    scored = scored_items(inventory, request, scores, params_limit(request, budget))
     chosen = best_choice(scored.items, (scored.room, 0))
     if budget.max_memory is not None and setup is not None and predict is not None:
-        return _within_memory(scored, chosen, budget, setup, predict, on_try)
+        fitted, chosen = fit_scored(scored, chosen, budget, setup, predict, on_try)
+        return _told(scored, fitted, chosen)
     only = scored.request_for(chosen.names)
     plan = make_plan(inventory, only)
     if setup is not None and predict is not None:
@@ -98,137 +75,7 @@ def _check(budget: Budget) -> None:
         )
 
 
-def _scored(
-    inventory: Inventory, request: PlanRequest, scores: Mapping[str, float], most: int | None
-) -> _Scored:
-    named = request.preset is not None or request.task is not None or request.roles
-    request = replace(request, max_params=None, preset=request.preset if named else "all-linear")
-    values = module_scores(inventory, scores)
-    everything = make_plan(inventory, request)
-    params = {t.path: t.params + _bias(inventory, request, t.path) for t in everything.targets}
-    items = tuple(
-        Item(path, values[path], (count, 0))
-        for path, count in params.items()
-        if values.get(path, 0) > 0
-    )
-    positive = [path for path, value in values.items() if value > 0]
-    if not items:
-        raise PlanError(
-            f"None of the {counted(len(values), 'scored module')} may be adapted:"
-            f" {len(positive):,} have a score above 0, and {_asked(request)} means none of these.",
-            "A module whose score is 0 or less is never chosen.",
-        )
-    fixed = everything.trainable_params - sum(params.values())
-    room = sum(params.values()) if most is None else most - fixed
-    least = min(item.costs[0] for item in items)
-    if most is not None and least > room:
-        raise PlanError(
-            f"--max-params {most:,}: the smallest scored module has {least + fixed:,} trainable"
-            f" parameters at its rank, {least - room:,} too many.",
-            "Lower the --rank.",
-        )
-    return _Scored(inventory, request, items, room, len(values), len(positive) - len(items))
-
-
-def _asked(request: PlanRequest) -> str:
-    return "--roles" if request.roles else f"preset {request.preset_name}"
-
-
-def _bias(inventory: Inventory, request: PlanRequest, path: str) -> int:
-    """Parameters of the bias that PEFT trains with a module's adapter."""
-    if request.bias != "lora_only":
-        return 0
-    return sum(p.count for p in inventory.by_path[path].parameters if p.name == "bias")
-
-
-def _within_memory(
-    scored: _Scored,
-    chosen: Chosen,
-    budget: Budget,
-    setup: TrainingSetup,
-    predict: Predict,
-    on_try: OnTry | None,
-) -> Fitted:
-    """All that the parameters allow if any setup fits it, else the best that the leanest fits."""
-    request = scored.request_for(chosen.names)
-    trades = tuple(t for t in trades_of(request, budget) if t not in ("rank", "roles"))
-    budget = Budget(budget.max_memory, trade=trades)
-    places = {
-        m.path: Place(f"{m.role} {m.params}", m.layer or 0) for m in scored.inventory.adaptable
-    }
-    most = most_predictions(scored.items, places) + 2 * _MOST_OF_A_FIT
-    known = _remembering(predict, on_try, most)
-    fitted = fit_if_any(scored.inventory, request, budget, setup, known)
-    if fitted is not None:
-        return _told(scored, fitted, chosen)
-    lean = _leanest(scored, chosen, trades, setup, known)
-
-    def needed(names: Collection[str]) -> int:
-        plan = make_plan(scored.inventory, scored.request_for(names))
-        return needed_bytes(known(plan, lean))
-
-    limits = scored.room, budget.max_memory or 0
-    fewer = choose_within(scored.items, limits, places, needed)
-    if fewer is None:
-        # The smallest choice does not fit either; `fit` says what is missing.
-        fewer = Chosen(frozenset({min(scored.items, key=lambda item: item.costs[0]).name}))
-    request = scored.request_for(fewer.names)
-    return _told(scored, fit(scored.inventory, request, budget, setup, known), fewer)
-
-
-_MOST_OF_A_FIT = 20
-"""Predictions of one fit over batch, checkpointing and quantization, about."""
-
-
-def _leanest(
-    scored: _Scored, chosen: Chosen, trades: tuple[str, ...], setup: TrainingSetup, predict: Predict
-) -> TrainingSetup:
-    """The setup that needs least of those that may be had."""
-    level = levels(
-        scored.inventory,
-        scored.request_for(chosen.names),
-        None,
-        trade_rank=False,
-        trade_roles=False,
-    )[0]
-    candidates = grid(level, setup, trades)
-    plan = make_plan(scored.inventory, level.request)
-    ends = product(
-        range(len(candidates.quantizations)),
-        (0,),
-        (len(candidates.batches) - 1,),
-        range(len(candidates.checkpointings)),
-    )
-    setups = (candidates.at(end).setup for end in ends)
-    return min(setups, key=lambda each: _needed_or_never(predict, plan, each))
-
-
-def _needed_or_never(predict: Predict, plan: Plan, setup: TrainingSetup) -> float:
-    try:
-        return needed_bytes(predict(plan, setup))
-    except MemoryPredictionError:
-        return inf
-
-
-def _remembering(predict: Predict, on_try: OnTry | None, most: int) -> Predict:
-    """A predictor that answers the same question once."""
-    known: dict[object, Memory] = {}
-    done = 0
-
-    def ask(plan: Plan, setup: TrainingSetup) -> Memory:
-        nonlocal done
-        key = tuple((target.path, target.rank) for target in plan.targets), setup
-        if key not in known:
-            done += 1
-            known[key] = predict(plan, setup)
-            if on_try is not None:
-                on_try(done, max(most, done))
-        return known[key]
-
-    return ask
-
-
-def _told(scored: _Scored, fitted: Fitted, chosen: Chosen) -> Fitted:
+def _told(scored: Scored, fitted: Fitted, chosen: Chosen) -> Fitted:
     """The plan under its own name, with what the scores came to."""
     value = {item.name: item.score for item in scored.items}
     total = fsum(value[name] for name in chosen.names)
@@ -243,7 +90,7 @@ def _told(scored: _Scored, fitted: Fitted, chosen: Chosen) -> Fitted:
             Advice(
                 f"{counted(scored.unmeant, 'module')} with a score above 0 cannot be adapted or"
                 f" {'is' if scored.unmeant == 1 else 'are'} not meant by"
-                f" {_asked(scored.request)}; --roles may name them."
+                f" {asked_by(scored.request)}; --roles may name them."
             )
         )
     if not chosen.is_proven:
