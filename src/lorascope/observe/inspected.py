@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from lorascope.source.model_source import ModelSource
 
 MOST_MODULES = 250
-"""Adaptable modules up to which a model is run unasked: about 2 ms each, so half a second."""
+"""Adaptable modules up to which a model is run unasked. Each takes 2 to 5 ms, so that a language
+model of that size takes half a second: `benchmarks/run.py` holds `inspect` to a bound."""
 
 
 def inspect_source(
