@@ -40,26 +40,8 @@ def _grouped_product(
     return first.new_empty(shape, dtype=dtype or first.dtype)
 
 
-def _grouped_mm(
-    one: torch.Tensor,
-    other: torch.Tensor,
-    offs: torch.Tensor | None = None,
-    bias: torch.Tensor | None = None,
-    out_dtype: torch.dtype | None = None,
-) -> torch.Tensor:
-    """Allocate the result in any type; PyTorch's own fake kernel takes bfloat16 only."""
-    del bias
-    rows, columns = one.shape[-2], other.shape[-1]
-    dtype = out_dtype or one.dtype
-    if one.dim() != other.dim():
-        return one.new_empty((rows, columns), dtype=dtype)
-    groups = one.shape[0] if one.dim() == 3 or offs is None else offs.shape[0]
-    return one.new_empty((groups, rows, columns), dtype=dtype)
-
-
 ANSWERS: Mapping[str, Callable[..., Any]] = {
     "_grouped_mm": _grouped_product,
-    "_grouped_mm": _grouped_mm,
     "_local_scalar_dense": _scalar,
     "equal": lambda one, other: one.shape == other.shape,
     "masked_select": _selected,
