@@ -51,13 +51,13 @@ def any_grids(draw: st.DrawFn) -> tuple[list[Axis], dict[Point, bool]]:
     )
 
 
-@given(monotone_grids())
+@given(monotone_grids(), st.booleans())
 def test_it_equals_brute_force_where_the_axes_are_as_they_claim(
-    grid: tuple[list[Axis], dict[Point, bool]],
+    grid: tuple[list[Axis], dict[Point, bool]], is_hopeful: bool
 ) -> None:
     axes, fits = grid
     asked: list[Point] = []
-    found = first_fitting(axes, lambda p: asked.append(p) or fits[p])
+    found = first_fitting(axes, lambda p: asked.append(p) or fits[p], is_hopeful=is_hopeful)
     assert found == _brute_force(axes, fits)
     assert len(asked) == len(set(asked)) <= most_questions(axes)
 

@@ -319,7 +319,7 @@ def test_progress_is_told_and_bounded() -> None:
         )
     assert [done for done, _ in told] == list(range(1, len(model.asked) + 1))
     assert all(done <= most for done, most in told)
-    assert len(model.asked) < 40
+    assert len(model.asked) < 30
 
 
 @pytest.mark.parametrize(

@@ -19,17 +19,17 @@ class Axis:
     """Whether a point that fits still fits at every higher index here, all else being equal."""
 
 
-def first_fitting(axes: Sequence[Axis], fits: _Fits) -> Point | None:
+def first_fitting(axes: Sequence[Axis], fits: _Fits, *, is_hopeful: bool = True) -> Point | None:
     """Return the first point that fits, in lexicographic order: the last axis moves first.
 
-    The very first point is asked first, and with it those that differ on the last axis alone, if
-    that is not monotone; if one fits, nothing more is asked. On monotone axes it asks for the first
-    and the last index, and then bisects. If an axis claims to be monotone and is not, what is returned still
-    fits, but may not be the first that does.
+    On monotone axes it asks for the first and the last index, and then bisects. If an axis claims
+    to be monotone and is not, what is returned still fits, but may not be the first that does.
 
     Args:
         axes: The grid; none is empty.
         fits: Whether a point fits. It is asked at most once for each.
+        is_hopeful: Whether to begin with the very first point and those that differ from it on the
+            last axis alone; else it begins with what is likeliest to fit. The answer is the same.
 
     Returns:
         The point; None if none fits.
@@ -41,9 +41,15 @@ def first_fitting(axes: Sequence[Axis], fits: _Fits) -> Point | None:
             seen[point] = fits(point)
         return seen[point]
 
-    start = (0,) * (len(axes) - 1)
-    row = ((*start, index) for index in range(_first_row(axes)))
-    return next((point for point in row if ask(point)), None) or _first(axes, (), ask)
+    if is_hopeful:
+        start = (0,) * (len(axes) - 1)
+        row = ((*start, index) for index in range(_first_row(axes)))
+        found = next((point for point in row if ask(point)), None)
+        if found is not None:
+            return found
+    elif not _is_possible(axes, (), ask):
+        return None
+    return _first(axes, (), ask)
 
 
 def most_questions(axes: Sequence[Axis]) -> int:
@@ -72,6 +78,9 @@ def _first(axes: Sequence[Axis], head: Point, ask: _Fits) -> Point | None:
         tries = (_first(axes, (*head, index), ask) for index in range(axis.length))
         return next((found for found in tries if found is not None), None)
     too_low, enough = 0, axis.length - 1
+    # Once something dearer is given up, the likeliest is that nothing here fits at all.
+    if any(head) and not _is_possible(axes, (*head, enough), ask):
+        return None
     if _is_possible(axes, (*head, too_low), ask):
         return _first(axes, (*head, too_low), ask)
     if not _is_possible(axes, (*head, enough), ask):

@@ -115,8 +115,9 @@ class _Search:
 
     def first(self) -> Fitted | None:
         """The candidate that gives up least of those that fit."""
-        for each in self.grids:
-            point = first_fitting(each.axes, self.trials.fitting(each))
+        for number, each in enumerate(self.grids):
+            fits = self.trials.fitting(each)
+            point = first_fitting(each.axes, fits, is_hopeful=number == 0)
             if point is not None:
                 return _fitted(self.trials, each.at(point))
         return None
