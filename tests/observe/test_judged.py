@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -65,6 +66,16 @@ def test_an_inventory_has_the_hazards_of_both() -> None:
     hazards = {path: inventory.by_path[path].hazards for path in ("up", "odd", "out")}
     assert hazards == {"up": (), "odd": ("not_affine",), "out": ("forward_never_called",)}
     assert inventory.by_path["norm"].observed is None
+
+
+def test_a_peft_model_is_judged_by_the_names_of_its_base() -> None:
+    wrapped = get_peft_model(Fused(), LoraConfig(target_modules=["up", "odd"]))
+    seen = judged(wrapped, Observation({"up": _CALLED, "odd": _CALLED})).modules
+    assert {path: (each.call, each.affine) for path, each in seen.items()} == {
+        "up": (Call.CALLED, True),
+        "odd": (Call.CALLED, False),
+        "out": (Call.READ_DIRECTLY, True),
+    }
 
 
 def test_what_a_fused_kernel_reads_is_found_where_the_pass_calls_it() -> None:

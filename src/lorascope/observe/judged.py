@@ -6,13 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lorascope.build.kinds import shape_of
-from lorascope.build.walk import base_model_of
+from lorascope.build.walk import base_model_of, named_base_modules
 from lorascope.core.observation import Call, Observation, Observed
 from lorascope.core.roles import Kind
 from lorascope.observe.affine import not_affine
 from lorascope.observe.direct_reads import read_directly
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from torch import nn
 
 
@@ -27,8 +29,9 @@ def judged(model: nn.Module, observation: Observation) -> Observation:
         observation: What the pass showed.
     """
     base = base_model_of(model)
-    affine = not_affine(base)
-    read = read_directly(base)
+    kinds = {path: shape_of(module).kind for path, module in named_base_modules(base)}
+    affine = {_bare(path, kinds): found for path, found in not_affine(base).items()}
+    read = {_bare(path, kinds) for path in read_directly(base)}
     modules = {
         path: replace(
             seen,
@@ -38,13 +41,14 @@ def judged(model: nn.Module, observation: Observation) -> Observation:
         for path, seen in observation.modules.items()
     }
     against = read | {path for path, is_affine in affine.items() if not is_affine}
-    listed = {path for path, each in base.named_modules() if _is_listed(each)}
-    for path in (against & listed) - modules.keys():
+    # Nobody asks anything of a container: a norm may be read as its model likes.
+    listed = {path for path, kind in kinds.items() if kind is not Kind.CONTAINER}
+    for path in sorted((against & listed) - modules.keys()):
         call = Call.READ_DIRECTLY if path in read else Call.NOT_REACHED
         modules[path] = Observed(call, affine=affine.get(path))
     return replace(observation, modules=modules)
 
 
-def _is_listed(module: nn.Module) -> bool:
-    """Whether an inventory asks anything of it: a norm may be read directly as it likes."""
-    return shape_of(module).kind is not Kind.CONTAINER
+def _bare(path: str, known: Collection[str]) -> str:
+    """Return the path that a module has without PEFT's layers around it."""
+    return path if path in known else path.replace(".base_layer", "")
