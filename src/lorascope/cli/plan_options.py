@@ -128,8 +128,8 @@ def add_budgets(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--scores",
         metavar="FILE",
-        help="choose the modules with the largest total of these scores within the budget: JSON"
-        " of module name or role and number",
+        help="choose the modules with the largest total of these scores within the budget, among"
+        " those of --preset or --roles if given: JSON of module name or role and number",
     )
 
 

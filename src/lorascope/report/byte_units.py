@@ -33,10 +33,3 @@ def byte_text(count: float) -> str:
         return f"{count:.0f} bytes"
     unit = unit_for(int(count))
     return f"{count / unit.bytes:,.2f} {unit.name}"
-
-
-def difference_text(count: int) -> str:
-    """Write a difference of bytes with its sign: `+1.10 GiB`, `−0.12 GiB`, `0`."""
-    if count == 0:
-        return "0"
-    return f"{'+' if count > 0 else '−'}{byte_text(abs(count))}"

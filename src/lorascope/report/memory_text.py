@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from lorascope.core.memory import Memory, MemoryFact, MemoryParts
+from lorascope.core.memory import Memory, MemoryParts
 from lorascope.core.numbers import counted, exact, percent
 from lorascope.core.training import TrainingSetup
-from lorascope.report.byte_units import byte_text, difference_text, in_unit, unit_for
+from lorascope.report.byte_units import byte_text, in_unit, unit_for
 from lorascope.report.layout import Column, Row, bullet, fields, heading, table
 from lorascope.report.lines import Line, line
-
-_FACT_COLUMNS = (
-    Column("change", style="cyan"),
-    Column("peak", right=True),
-    Column("kept for backward", right=True),
-)
 
 
 def memory_text(memory: Memory, width: int) -> list[Line]:
@@ -29,12 +21,14 @@ def memory_text(memory: Memory, width: int) -> list[Line]:
         line(""),
         *fields(_about(memory), width),
     ]
-    if memory.facts:
-        lines += [line(""), heading("What it would be otherwise"), *_facts(memory.facts, width)]
-    if memory.notes:
-        lines += [line(""), heading("About the memory")]
-        for note in memory.notes:
-            lines += bullet(note, width)
+    for title, texts in (
+        ("What each choice costs", [fact.text for fact in memory.facts]),
+        ("About the memory", memory.notes),
+    ):
+        if texts:
+            lines += [line(""), heading(title)]
+        for text in texts:
+            lines += bullet(text, width)
     return lines
 
 
@@ -108,14 +102,3 @@ def _run_text(memory: Memory) -> str:
     if run >= total:
         return f"all of {counted(total, 'block')}" if total else ""
     return f"{exact(run)} of {counted(total, 'block')}; the others are alike and were added up"
-
-
-def _facts(facts: Iterable[MemoryFact], width: int) -> list[Line]:
-    rows = [
-        Row((fact.change, difference_text(fact.peak_bytes), difference_text(fact.kept_bytes)))
-        for fact in facts
-    ]
-    lines = [*table(_FACT_COLUMNS, rows, width), line("")]
-    for fact in facts:
-        lines += bullet(fact.text, width)
-    return lines
