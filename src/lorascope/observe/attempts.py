@@ -10,7 +10,9 @@ from torch import nn
 
 from lorascope.build import confined
 from lorascope.observe.known_values import known_values
-from lorascope.observe.twin import hollow_twin, meta_twin
+from lorascope.observe.twin import experts_implementation, hollow_twin, meta_twin
+
+__all__ = ["ATTEMPTS", "IMPLEMENTATION", "configs_of", "experts_implementation", "quiet"]
 
 IMPLEMENTATION = "lorascope"
 """Name under which the watching attention function is registered with transformers."""
@@ -22,15 +24,6 @@ ATTEMPTS = (
     (hollow_twin, "cpu", "eager"),
 )
 """How the copy is made, where it lies and which attention it runs, the quickest way first."""
-
-
-def experts_implementation(model: nn.Module) -> str:
-    """Return which implementation of experts a copy runs with.
-
-    Meta tensors cannot say which experts were chosen; the batched product need not know.
-    """
-    first = next(model.parameters(), None)
-    return "batched_mm" if first is not None and first.device.type == "meta" else "eager"
 
 
 def configs_of(model: nn.Module) -> Iterator[Any]:

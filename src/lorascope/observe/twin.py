@@ -45,12 +45,26 @@ def _twin(model: nn.Module, make: Callable[[torch.Tensor], torch.Tensor]) -> nn.
     return twin.eval()
 
 
+def experts_implementation(model: nn.Module) -> str:
+    """Return which implementation of experts a copy runs with.
+
+    Meta tensors cannot say which experts were chosen; the batched product need not know.
+    """
+    first = next(model.parameters(), None)
+    return "batched_mm" if first is not None and first.device.type == "meta" else "eager"
+
+
 def _settle(twin: nn.Module) -> None:
     """Fill in what the config leaves open and the forward pass needs; keep no cache."""
+    experts = experts_implementation(twin)
     for module in twin.modules():
         for name, value in LEFT_OPEN.items():
             if getattr(module, name, value) is None:
                 setattr(module, name, value)
         config = getattr(module, "config", None)
-        if config is not None and getattr(config, "use_cache", False):
+        if config is None:
+            continue
+        if getattr(config, "use_cache", False):
             config.use_cache = False
+        if hasattr(config, "_experts_implementation_internal"):
+            config._experts_implementation_internal = experts  # noqa: SLF001 - no other way

@@ -62,7 +62,7 @@ MODALITIES = (
 )
 
 
-def inputs_for(model: nn.Module, device: str) -> Inputs:
+def inputs_for(model: nn.Module, device: str) -> Inputs:  # noqa: ARG001 - see below
     """Return keyword arguments for one forward pass: text, and what else the class takes.
 
     The tensors lie on the CPU and have values, also for a model on meta: it runs on them inside
@@ -79,14 +79,17 @@ def inputs_for(model: nn.Module, device: str) -> Inputs:
     facts = facts_of(model)
     found = [_Found(modality, facts) for modality in MODALITIES]
     candidates = [list(each.candidates()) for each in found]
-    left_out = tuple(each.left_out for each in found if each.left_out)
     choices = [_whole(facts, chosen) for chosen in product(*candidates)]
-    inputs = _first_that_runs(model, choices) if device == "meta" else choices[0]
-    inputs.left_out = left_out
+    if facts.takes("input_ids") and any(given.arguments for given, *_ in candidates):
+        choices.append(_whole(facts, ()))
+    inputs, failure = _first_that_runs(model, choices)
+    reasons = [each.left_out for each in found if each.left_out]
+    if failure and inputs is choices[-1]:
+        reasons.append(f"all but text: {failure}")
+    inputs.left_out = tuple(reasons)
     if not inputs.keys() - {"use_cache"}:
-        raise NoInputsError(
-            f"its forward takes no input_ids but {', '.join(sorted(facts.names)[:4])}"
-        )
+        takes = ", ".join(sorted(facts.names)[:4])
+        raise NoInputsError(f"its forward takes no input_ids but {takes}")
     return inputs
 
 
@@ -97,6 +100,11 @@ class _Given:
     arguments: dict[str, Any]
     places: tuple[int, ...] = ()
     kind: int = 0
+
+
+def brief(error: Exception) -> str:
+    """Return the error's class and the beginning of its message."""
+    return f"{type(error).__name__}: {error}".splitlines()[0][:160]
 
 
 class _Found:
@@ -119,7 +127,7 @@ class _Found:
             try:
                 count = feature_count(method, form | beside_text(self._facts, None, {}))
             except Exception as error:
-                failure = failure or f"{type(error).__name__}: {error}".splitlines()[0][:120]
+                failure = failure or brief(error)
                 continue
             yield self._given(form, count)
             return
@@ -155,18 +163,23 @@ def _whole(facts: Facts, chosen: Iterable[_Given]) -> Inputs:
     return inputs
 
 
-def _first_that_runs(model: nn.Module, choices: list[Inputs]) -> Inputs:
-    """Return the only choice, or the first with which the whole model runs, or the first."""
-    if len(choices) == 1:
-        return choices[0]
-    for choice in choices:
-        try:
-            with torch.no_grad(), known_values():
-                model(**choice)
-        except Exception:  # noqa: S112 - the next form is tried; what fails at last is reported
-            continue
-        return choice
-    return choices[0]
+def _first_that_runs(model: nn.Module, choices: list[Inputs]) -> tuple[Inputs, str]:
+    """Return the choice to take and why the first one was not taken.
+
+    The only choice is taken unseen; of several, the first with which the whole model runs, or
+    the first where none does.
+    """
+    failure = ""
+    if len(choices) > 1:
+        for choice in choices:
+            try:
+                with torch.no_grad(), known_values():
+                    model(**choice)
+            except Exception as error:
+                failure = failure or brief(error)
+            else:
+                return choice, failure
+    return choices[0], ""
 
 
 def _encoder_states(facts: Facts) -> dict[str, Any]:

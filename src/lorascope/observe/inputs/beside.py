@@ -40,6 +40,11 @@ def _first_language(_facts: Facts, text: torch.Tensor, _kinds: Mapping[int, int]
     return torch.zeros(text.shape[:1], dtype=torch.long)
 
 
+def _state(facts: Facts, _text: torch.Tensor, _kinds: Mapping[int, int]) -> torch.Tensor:
+    """Return the state of a robot (PI0)."""
+    return torch.ones((1, facts.setting("max_state_dim", default=1)), dtype=facts.dtype)
+
+
 BESIDE: Mapping[str, Maker] = {
     "bbox": _boxes,
     "image_attention_mask": _image_mask,
@@ -47,6 +52,7 @@ BESIDE: Mapping[str, Maker] = {
     "lang_ids": _first_language,
     "mm_token_type_ids": _kinds,
     "moe_mm_token_type_ids": _kinds,
+    "state": _state,
 }
 """Argument of forward → what it is given beside the text."""
 

@@ -205,7 +205,8 @@ def _tiles(facts: Facts) -> dict[str, Any]:
 
 def _numbered_patches(facts: Facts) -> dict[str, Any]:
     """Patches that begin with their row and column (Pix2Struct)."""
-    width = 2 + _channels(facts) * _patch(facts) ** 2
+    patch = _channels(facts) * _patch(facts) ** 2
+    width = 2 + int(facts.setting("patch_embed_hidden_size", part="vision", default=patch))
     return {"flattened_patches": _pixels(facts, 1, 16, width)}
 
 

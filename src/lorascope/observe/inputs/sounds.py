@@ -34,7 +34,9 @@ def _bands(facts: Facts) -> int:
 
 def _length(facts: Facts) -> int:
     positions = facts.setting("max_source_positions", "n_ctx", part="audio")
-    return FRAMES if positions is None else 2 * int(positions)
+    if positions is not None:
+        return 2 * int(positions)
+    return FRAMES
 
 
 def _spectrogram(facts: Facts, *shape: int, frames: int) -> dict[str, Any]:
@@ -54,6 +56,12 @@ def _bands_first(facts: Facts) -> dict[str, Any]:
 def _frames_first(facts: Facts) -> dict[str, Any]:
     """A spectrogram of any length, frames before bands (Conformers)."""
     return _spectrogram(facts, 1, FRAMES, _bands(facts), frames=FRAMES)
+
+
+def _windows(facts: Facts) -> dict[str, Any]:
+    """A spectrogram of whole windows, bands before frames (Qwen ASR)."""
+    frames = 2 * int(facts.setting("n_window", part="audio"))
+    return _spectrogram(facts, 1, _bands(facts), frames, frames=frames)
 
 
 def _stacked_frames(facts: Facts) -> dict[str, Any]:
@@ -79,6 +87,7 @@ def _unnamed_waveform(facts: Facts) -> dict[str, Any]:
 
 
 FORMS = (
+    Form(("input_features",), _windows, ("n_window",)),
     Form(("input_features",), _frames_first),
     Form(("input_features",), _bands_first),
     Form(("input_features",), _stacked_frames),

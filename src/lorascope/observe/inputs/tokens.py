@@ -31,7 +31,9 @@ def text_tokens(facts: Facts, places: Sequence[tuple[int, ...]] = ()) -> torch.T
     for run in places:
         ids.extend(run)
         ids.append(ordinary)
-    ids.append(last if isinstance(last, int) and last >= 0 else ordinary)
+    # A small model may keep the published one's end token, which its vocabulary does not reach.
+    most = facts.setting("vocab_size", part="text", default=0)
+    ids.append(last if isinstance(last, int) and 0 <= last < most else ordinary)
     return torch.tensor([ids], dtype=torch.long)
 
 
@@ -47,9 +49,16 @@ def placeholder(facts: Facts, names: Sequence[str]) -> int | None:
                 value = getattr(config, name)
                 if value is None:
                     value = facts.setting("vocab_size", part="text", default=2) - 1
-                    setattr(config, name, value)
+                    _fill(facts, config, name, value)
                 return int(value)
     return None
+
+
+def _fill(facts: Facts, config: Any, name: str, value: int) -> None:
+    setattr(config, name, value)
+    for module in facts.model.modules():
+        if getattr(module, name, value) is None:
+            setattr(module, name, value)
 
 
 def _special(facts: Facts) -> Iterator[int]:
