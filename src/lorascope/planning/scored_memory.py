@@ -16,7 +16,7 @@ _MOST_STEPS = 8
 _MOST_FLOORS = 8
 """Lowest layers that are tried where it matters which is the lowest."""
 _CLOSE = 0.001
-"""Relative error up to which the estimate counts as true."""
+"""Error up to which the estimate counts as true, as a share of what the choice itself takes."""
 
 Needed = Callable[[Collection[str]], int]
 """Bytes that the training step needs with these modules adapted; predicted, so it takes time."""
@@ -199,9 +199,9 @@ def _is_close(
     chosen: Chosen, really: int, places: Mapping[str, Place], estimate: _Estimate
 ) -> bool:
     floor = min(places[name].layer for name in chosen.names)
-    expected = estimate.base + estimate.depth(floor)
-    expected += sum(estimate.bytes_of[name] for name in chosen.names)
-    return abs(really - expected) <= _CLOSE * really
+    own = estimate.depth(floor) + sum(estimate.bytes_of[name] for name in chosen.names)
+    # Each estimate is rounded to a byte.
+    return abs(really - estimate.base - own) <= _CLOSE * own + len(chosen.names)
 
 
 def _total(chosen: Chosen, score: Mapping[str, float]) -> float:
