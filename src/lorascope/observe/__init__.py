@@ -1,6 +1,5 @@
 """What modules do when the model runs on weightless tensors. Imports torch."""
 
-from lorascope.observe.attention import observe_attention
 from lorascope.observe.observation import observe
 
-__all__ = ["observe", "observe_attention"]
+__all__ = ["observe"]

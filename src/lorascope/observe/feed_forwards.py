@@ -199,7 +199,8 @@ class _Follower:
         one, other = left.only_layer, right.only_layer
         if left.sources == right.sources or one is None or other is None:
             return made if left.sources == right.sources else replace(made, tangled=True)
-        if left.bent == right.bent:
+        if left.bent == right.bent and not (left.bent and one == other):
+            # Nothing tells which of two layers is the gate.
             return replace(made, tangled=True)
         return _Made(left.sources | right.sources, bent=True, gate=one if left.bent else other)
 

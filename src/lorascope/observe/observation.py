@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from torch import nn
 
     from lorascope.core.inventory import Module
+
+
+SECONDS = 60.0
+"""Computing time that all ways of running a model are given together."""
 
 
 def observe(model: nn.Module) -> Observation:
@@ -47,20 +52,25 @@ def observe(model: nn.Module) -> Observation:
 
 def _passes(base: nn.Module) -> Iterator[tuple[Flow, tuple[str, ...]]]:
     """Yield what each way of running `base` showed and the names of its inputs."""
+    end = time.thread_time() + SECONDS
     for make, device, implementation in ATTEMPTS:
+        try:
+            inputs = inputs_for(make(base), device)
+        except NoInputsError as error:
+            yield Flow(failure=str(error)), ()
+            return
+        except Exception as error:
+            yield Flow(failure=brief(error)), ()
+            continue
         # Gradients show what autograd keeps, but some forwards write where they must not.
         for gradients in (True, False):
-            try:
-                twin = make(base)
-                inputs = inputs_for(twin, device)
-            except NoInputsError as error:
-                yield Flow(failure=str(error)), ()
+            left = end - time.thread_time()
+            if left <= 0:
                 return
-            except Exception as error:
-                yield Flow(failure=brief(error)), ()
-                break
+            twin = make(base)
             weights = dict(layer_weights(twin))
-            yield run(twin, weights, inputs, implementation, gradients=gradients), tuple(inputs)
+            flow = run(twin, weights, inputs, implementation, gradients=gradients, seconds=left)
+            yield flow, tuple(inputs)
 
 
 def _observation(

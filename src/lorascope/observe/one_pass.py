@@ -27,9 +27,6 @@ from lorascope.observe.provenance import Identity, OutOfTimeError, Provenance, i
 if TYPE_CHECKING:
     from torch.multiprocessing.reductions import StorageWeakRef
 
-SECONDS = 60.0
-"""Computing time that one forward pass is given."""
-
 
 def run(
     model: nn.Module,
@@ -38,6 +35,7 @@ def run(
     implementation: str,
     *,
     gradients: bool,
+    seconds: float,
 ) -> Flow:
     """Run `model`, a copy that may be changed, once.
 
@@ -47,11 +45,12 @@ def run(
         inputs: Arguments of its forward.
         implementation: Which attention function of transformers it uses.
         gradients: Whether gradients flow from the inputs on, to see what autograd keeps.
+        seconds: Computing time after which the pass is cut.
 
     Returns:
         What was seen, until its forward raised if it did.
     """
-    watch = Watch(Provenance(weights, SECONDS))
+    watch = Watch(Provenance(weights, seconds))
     with (
         quiet(),
         _without_fast_path(),
