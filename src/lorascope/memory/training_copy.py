@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -62,22 +61,15 @@ def training_copy(copy: nn.Module, plan: Plan, setup: TrainingSetup) -> nn.Modul
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep warnings of transformers and PEFT about the copy from the user.
-
-    PEFT imports bitsandbytes where it is installed, which logs the kernels that it lacks.
-    """
+    """Keep warnings of transformers and PEFT about the copy from the user."""
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()
-    bitsandbytes = logging.getLogger("bitsandbytes")
-    level = bitsandbytes.level
-    bitsandbytes.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         transformers.logging.set_verbosity(verbosity)
-        bitsandbytes.setLevel(level)
 
 
 def _config(plan: Plan) -> Any:
