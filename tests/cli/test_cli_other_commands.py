@@ -68,6 +68,8 @@ def test_completion_knows_commands_options_and_values(
         (["ins"], {"inspect"}),
         (["plan", "--pre"], {"--preset"}),
         (["plan", "--preset", "al"], {"all-linear"}),
+        (["plan", "--optimizer", "adamw-"], {"adamw-8bit"}),
+        (["plan", "--gradient-"], {"--gradient-checkpointing"}),
         (["inspect", "x", "--tower", "vi"], {"vision"}),
         (["schema", "c"], {"compare"}),
         (["inspect", "Llama-3"], {"Llama-3.1-8B", "Llama-3.1-70B"}),
