@@ -196,13 +196,14 @@ class _Follower:
             # What one layer made weighs the sum of what several made.
             return left if left.tangled else right
         made = _together((left, right))
-        one, other = left.only_layer, right.only_layer
-        if left.sources == right.sources or one is None or other is None:
-            return made if left.sources == right.sources else replace(made, tangled=True)
-        if left.bent == right.bent and not (left.bent and one == other):
+        if left.sources == right.sources:
+            return made
+        first, second = left.only_layer, right.only_layer
+        is_fused = first == second and left.bent
+        if first is None or second is None or (left.bent == right.bent and not is_fused):
             # Nothing tells which of two layers is the gate.
             return replace(made, tangled=True)
-        return _Made(left.sources | right.sources, bent=True, gate=one if left.bent else other)
+        return _Made(left.sources | right.sources, bent=True, gate=first if left.bent else second)
 
     def _note_sum(self, reads: Sequence[Read], parts: Sequence[_Made]) -> None:
         """Close the blocks whose output is added to what they read."""
