@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorascope.observe.known_values import MOST_KNOWN, known_values
+from lorascope.observe.known_values import MOST_KNOWN, TooSlowError, known_values
 
 WEIGHT = torch.empty((5, 3), device="meta")
 
@@ -68,3 +68,8 @@ def test_writing_what_is_unknown_makes_a_known_tensor_unknown() -> None:
 
 def test_an_operator_that_meta_lacks_gives_a_shape() -> None:
     assert torch.histc(WEIGHT, bins=4).shape == (4,)
+
+
+def test_what_takes_too_long_is_cut() -> None:
+    with known_values(seconds=-1.0), pytest.raises(TooSlowError):
+        torch.zeros(1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +24,10 @@ _INDEXED = frozenset({"index", "index_put", "index_put_"})
 _MASKS = frozenset({torch.bool, torch.uint8})
 
 
+class TooSlowError(Exception):
+    """What ran took longer than it was given."""
+
+
 class KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch is not typed here
     """While active, tensors on the CPU have their values and those on meta have none.
 
@@ -31,8 +37,14 @@ class KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
     meta. A known tensor that an unknown one is written into has no values from then on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = math.inf) -> None:
+        """Begin.
+
+        Args:
+            seconds: After so long the next operator raises `TooSlowError`.
+        """
         super().__init__()  # type: ignore[no-untyped-call]  # as above
+        self._deadline = time.monotonic() + seconds
         self._stale: dict[int, torch.UntypedStorage] = {}
         """Storages on the CPU whose values no longer hold; kept so that no address is reused."""
 
@@ -44,6 +56,8 @@ class KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Run the operator on what is known, or else for its shape only."""
+        if time.monotonic() > self._deadline:
+            raise TooSlowError
         kwargs = kwargs or {}
         if any(self._is_unknown(tensor) for tensor in _tensors((*args, *kwargs.values()))):
             return self._unknown(func, args, kwargs)
@@ -93,8 +107,10 @@ class KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
 
 
 @contextlib.contextmanager
-def known_values() -> Iterator[None]:
+def known_values(seconds: float = math.inf) -> Iterator[None]:
     """Let a model on meta run on inputs with values; random numbers drawn inside leave no trace.
+
+    After so many seconds the next operator raises `TooSlowError`.
 
     transformers' checks of values, which its own switch turns off, would stop most runs: what
     they compare has none.
@@ -102,7 +118,7 @@ def known_values() -> Iterator[None]:
     before = os.environ.get(_NO_CHECKS)
     os.environ[_NO_CHECKS] = "1"
     try:
-        with torch.random.fork_rng(devices=[]), KnownValues(), KnownFunctions():
+        with torch.random.fork_rng(devices=[]), KnownValues(seconds), KnownFunctions():
             yield
     finally:
         if before is None:

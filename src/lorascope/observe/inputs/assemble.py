@@ -16,7 +16,10 @@ from lorascope.observe.inputs.features import feature_count, method_of
 from lorascope.observe.inputs.images import image_forms
 from lorascope.observe.inputs.sounds import sound_forms
 from lorascope.observe.inputs.tokens import TEXT, placeholder, text_tokens
-from lorascope.observe.known_values import known_values
+from lorascope.observe.known_values import TooSlowError, known_values
+
+TRIAL_SECONDS = 15.0
+"""A trial of one choice of inputs is cut after so long; what ran until then will do."""
 
 
 class NoInputsError(Exception):
@@ -173,8 +176,10 @@ def _first_that_runs(model: nn.Module, choices: list[Inputs]) -> tuple[Inputs, s
     if len(choices) > 1:
         for choice in choices:
             try:
-                with torch.no_grad(), known_values():
+                with torch.no_grad(), known_values(TRIAL_SECONDS):
                     model(**choice)
+            except TooSlowError:
+                return choice, ""
             except Exception as error:
                 failure = failure or brief(error)
             else:

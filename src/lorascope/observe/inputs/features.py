@@ -11,6 +11,9 @@ from torch import nn
 
 from lorascope.observe.known_values import known_values
 
+SECONDS = 15.0
+"""Time that the features of one modality are given."""
+
 
 def method_of(model: nn.Module, *names: str) -> Callable[..., Any] | None:
     """Return the method that makes the features of one modality; None if there is none.
@@ -36,7 +39,7 @@ def feature_count(method: Callable[..., Any], given: Mapping[str, Any]) -> int:
         given: Arguments of forward; those that the method knows are handed to it.
     """
     names = inspect.signature(method).parameters
-    with torch.no_grad(), known_values():
+    with torch.no_grad(), known_values(SECONDS):
         made = method(**{name: value for name, value in given.items() if name in names})
     return _rows(made)
 
