@@ -28,6 +28,8 @@ class Timing:
     """Medians over whole processes, run in turn with the reference."""
 
     model: str
+    what: str
+    """Whether lorascope has seen the model before."""
     seconds: float
     reference_seconds: float
     """Of importing the libraries and building the same model on the meta device."""
@@ -41,7 +43,7 @@ class Timing:
 
 
 def timings() -> Iterator[Timing]:
-    """Yield one row a model."""
+    """Yield two rows a model: with its inventory in the cache, and without."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # both sides run from bytecode, as installed
     lorascope = str(Path(sys.executable).parent / "lorascope")
     for name in BOUNDS:
@@ -51,17 +53,21 @@ def timings() -> Iterator[Timing]:
             ours = [lorascope, "plan", folder, *_STEP]
             reference = [sys.executable, str(_REFERENCE), folder]
             os.environ["LORASCOPE_CACHE"] = f"{folder}/cache"
-            yield _timed(name, ours, reference)
+            yield _timed(name, "seen before", ours, reference)
+            yield _timed(name, "for the first time", [*ours, "--no-cache"], reference)
 
 
-def _timed(name: str, ours: list[str], reference: list[str]) -> Timing:
+def _timed(name: str, what: str, ours: list[str], reference: list[str]) -> Timing:
     _run(ours), _run(reference)
     runs = [(*_run(ours), *_run(reference)) for _ in range(RUNS)]
     seconds, peaks, reference_seconds, _ = zip(*runs, strict=True)
     timing = Timing(
-        name, statistics.median(seconds), statistics.median(reference_seconds), max(peaks)
+        name, what, statistics.median(seconds), statistics.median(reference_seconds), max(peaks)
     )
-    print(f"{name}: {timing.seconds:.1f} s, {timing.peak_bytes / 2**20:.0f} MiB", file=sys.stderr)
+    print(
+        f"{name}, {what}: {timing.seconds:.1f} s, {timing.peak_bytes / 2**20:.0f} MiB",
+        file=sys.stderr,
+    )
     return timing
 
 
