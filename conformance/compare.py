@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 import time
 from collections import Counter
@@ -42,29 +43,34 @@ def compared(case: Case, model: nn.Module) -> tuple[Pass, Observation]:
     The model is cut to layers that differ; if it does not run so, it is run whole.
     """
     whole = copy.deepcopy(model)
-    start = time.perf_counter()
-    tried = whole
-    dropped = shorten(model)
-    if dropped:
-        tried = model
-    observation = observe(tried)
-    if dropped and (observation.reason is not None or observation.is_partial):
-        tried = whole
-        observation = observe(tried)
-    seconds = time.perf_counter() - start
-    if observation.reason is not None or observation.is_partial:
-        return Pass(seconds, observation.reason or "it was cut"), observation
+    start = time.process_time()
+    tried, observation = (model, observe(model)) if shorten(model) else (whole, observe(whole))
+    if tried is not whole and _failure(observation):
+        tried, observation = whole, observe(whole)
+    seconds = time.process_time() - start
+    failure = _failure(observation)
+    if failure is not None:
+        return Pass(seconds, failure), observation
     inventory = assign(inventory_of(tried, reference=case.model_type), observation)
-    failure = None
     if _TEXT_AND_IMAGES in case.observed_as:
-        failure = _without_images(observation, inventory)
+        failure = _without_images(whole, observation, inventory)
     return _agreement(inventory, seconds, failure), observation
 
 
-def _without_images(observation: Observation, inventory: Inventory) -> str | None:
-    """Return what was missing for a pass over text and images together."""
+def _failure(observation: Observation) -> str | None:
+    if observation.is_partial and observation.reason is None:
+        return "the pass was cut"
+    return observation.reason
+
+
+def _without_images(model: nn.Module, observation: Observation, inventory: Inventory) -> str | None:
+    """Return what was missing for a pass over text and images together.
+
+    A class whose forward takes no image (text and proteins) needs none.
+    """
     names = observation.inputs
-    if not any(_SHOWS_AN_IMAGE.search(name) for name in names):
+    takes_images = any(map(_SHOWS_AN_IMAGE.search, inspect.signature(model.forward).parameters))
+    if takes_images and not any(map(_SHOWS_AN_IMAGE.search, names)):
         return f"no image was given, only {', '.join(names)}"
     if not any("input_ids" in name for name in names):
         return f"no text was given, only {', '.join(names)}"

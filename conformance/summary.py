@@ -44,6 +44,8 @@ class Summary:
     results: tuple[Result, ...]
     seconds: float = 0.0
     """How long the sweep took."""
+    processor_seconds: float = 0.0
+    """How long its processes computed, added up: what others leave of the machine counts less."""
     processes: int = 1
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import sys
 import time
 import warnings
@@ -46,7 +47,9 @@ def main() -> int:
         chosen = tuple(case for case in chosen if case.model_type in wanted)
     start = time.perf_counter()
     results = tuple(_measured(chosen, arguments.processes))
-    summary = Summary(results, time.perf_counter() - start, arguments.processes)
+    seconds = time.perf_counter() - start
+    computed = resource.getrusage(resource.RUSAGE_CHILDREN)
+    summary = Summary(results, seconds, computed.ru_utime + computed.ru_stime, arguments.processes)
     if arguments.write:
         arguments.write.write_text(page(summary), encoding="utf-8")
     whole = not (arguments.sample or arguments.types)

@@ -70,6 +70,7 @@ def _totals(summary: Summary) -> Iterator[str]:
                 "the whole sweep took",
                 f"{summary.seconds / 60:.1f} minutes in {summary.processes} processes",
             ),
+            ("… of processor time", f"{summary.processor_seconds / 60:.1f} minutes"),
         ],
     )
 
