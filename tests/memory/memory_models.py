@@ -27,6 +27,7 @@ _DECODER = {
     "head_dim": 8,
     "max_position_embeddings": 128,
 }
+TINY = {**_DECODER, "num_hidden_layers": 2}
 _CAUSAL, _SEQ2SEQ = "AutoModelForCausalLM", "AutoModelForSeq2SeqLM"
 
 _CONFIGS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
@@ -37,11 +38,17 @@ _CONFIGS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
         "gpt2",
         {"n_embd": 32, "n_layer": 8, "n_head": 4, "vocab_size": 64, "n_positions": 128},
     ),
-    "gemma2": (_CAUSAL, "gemma2", {**_DECODER, "num_hidden_layers": 14, "sliding_window": 8}),
+    "gemma2": (_CAUSAL, "gemma2", {**_DECODER, "num_hidden_layers": 11, "sliding_window": 8}),
     "gemma3": (
         _CAUSAL,
         "gemma3_text",
-        {**_DECODER, "num_hidden_layers": 32, "sliding_window": 8},
+        {
+            **_DECODER,
+            "num_hidden_layers": 16,
+            "sliding_window": 8,
+            "layer_types": (["sliding_attention"] * 2 + ["full_attention"]) * 5
+            + ["sliding_attention"],
+        },
     ),
     "qwen3_moe": (
         _CAUSAL,
@@ -75,15 +82,14 @@ _CONFIGS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
         "jamba",
         {
             **_DECODER,
-            "num_hidden_layers": 24,
-            "attn_layer_period": 4,
-            "attn_layer_offset": 2,
+            "num_hidden_layers": 12,
+            "attn_layer_period": 2,
+            "attn_layer_offset": 1,
             "expert_layer_period": 2,
             "expert_layer_offset": 1,
             "num_experts": 4,
             "mamba_d_state": 4,
             "mamba_expand": 1,
-            "use_mamba_kernels": False,
         },
     ),
     "t5": (
@@ -112,7 +118,7 @@ _CONFIGS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
             "num_labels": 3,
         },
     ),
-    "short": (_CAUSAL, "llama", {**_DECODER, "num_hidden_layers": 2}),
+    "short": (_CAUSAL, "llama", TINY),
 }
 DEEP = tuple(name for name in _CONFIGS if name != "short")
 

@@ -65,9 +65,7 @@ def _is_flash(query: Tensor, value: Tensor, mask: Tensor | None) -> bool:
 
 class _Fused(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
-    ) -> Tensor:
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         batch, heads, queries, _ = query.shape
         output = query.new_empty((batch, queries, heads, value.shape[-1])).transpose(1, 2)
         log_sum = query.new_empty((batch, heads, queries), dtype=torch.float32)
@@ -75,9 +73,7 @@ class _Fused(torch.autograd.Function):
         return output
 
     @staticmethod
-    def backward(
-        ctx: Any, gradient: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, mask, _, log_sum = ctx.saved_tensors
         buffers = (
             _flash_buffers(query, key)

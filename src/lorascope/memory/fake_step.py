@@ -120,12 +120,11 @@ def run_step(wrapped: nn.Module, setup: TrainingSetup) -> FakeStep:
 
 @contextlib.contextmanager
 def _repeatable() -> Iterator[None]:
-    """Leave the random state as it was, and free what only the collector would in one way."""
+    """Let nothing be freed at a moment that the garbage collector chooses."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        with torch.random.fork_rng(devices=[]):
-            yield
+        yield
     finally:
         if was_enabled:
             gc.enable()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from lorascope.core.errors import MemoryPredictionError
@@ -14,7 +15,7 @@ from lorascope.memory.fake_step import FakeStep, run_step
 from lorascope.memory.notes import notes_on
 from lorascope.memory.optimizer_step import run_optimizer
 from lorascope.memory.overhead import overhead_bytes
-from lorascope.memory.recorder import Phase, Place
+from lorascope.memory.recorder import OutOfTimeError, Phase, Place
 from lorascope.memory.sharding import Unit, shard
 from lorascope.memory.timeline import Timeline
 from lorascope.memory.training_copy import quiet, training_copy
@@ -51,9 +52,12 @@ class Predictor:
             MemoryPredictionError: The step of this model, plan and setup fails; the text says
                 where and why.
         """
+        _check_positions(plan, setup)
         zones = () if full or not self._is_thinned else zones_of(self._model, plan, setup)
         try:
             step = self._run(plan, setup, zones)
+        except OutOfTimeError:
+            raise
         except (MemoryPredictionError, NotAlikeError):
             if not zones:
                 raise
@@ -83,10 +87,25 @@ class Predictor:
             )
             for zone in zones
         ]
-        with quiet():
+        with quiet(), torch.random.fork_rng(devices=[]):
             copy = thinned(self._model, groups)
-        step = run_step(training_copy(copy, plan, setup), setup)
+            step = run_step(training_copy(copy, plan, setup), setup)
         return extended(step, zones)
+
+
+def _check_positions(plan: Plan, setup: TrainingSetup) -> None:
+    """Fake tensors have no values, so no embedding would find a position out of range.
+
+    Raises:
+        MemoryPredictionError: The sequences are longer than the model's positions.
+    """
+    positions = plan.model.positions
+    if positions is not None and setup.seq_len > positions:
+        raise MemoryPredictionError(
+            f"A sequence of {setup.seq_len:,} tokens is asked for; {plan.model.cls} has"
+            f" {positions:,} positions.",
+            f"Use a --seq-len of at most {positions:,}.",
+        )
 
 
 def _check_trained(step: FakeStep, plan: Plan) -> None:

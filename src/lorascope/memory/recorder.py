@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,12 +14,21 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from lorascope.core.errors import MemoryPredictionError
 from lorascope.memory.answers import ANSWERS, SIZED_BY_VALUES
 
 _DEVICE = torch.ops.prim.device.default
 CUDA_BLOCK = 512
 """Bytes that the CUDA caching allocator rounds each request up to: `kMinBlockSize` in PyTorch's
 c10/core/AllocatorConfig.h."""
+
+
+SECONDS = 120.0
+"""Time that one run is given."""
+
+
+class OutOfTimeError(MemoryPredictionError):
+    """The run was cut, because a loop over tokens or experts takes too long."""
 
 
 class Phase(StrEnum):
@@ -87,6 +97,7 @@ class Recorder(TorchDispatchMode):
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._answers = answers
+        self._deadline = time.monotonic() + SECONDS
         self.recording = Recording()
         self.place = Place(Phase.FORWARD)
         self.depth = 0
@@ -143,6 +154,11 @@ class Recorder(TorchDispatchMode):
         if func is _DEVICE and isinstance(args[0], FakeTensor):
             # Two of three calls ask this; the answer is at hand.
             return args[0].fake_device
+        if time.monotonic() > self._deadline:
+            raise OutOfTimeError(
+                f"The training step was not done after {SECONDS:g} s on fake tensors.",
+                "A loop over tokens or experts may be behind it: try a smaller --seq-len.",
+            )
         if self.place.phase is Phase.BACKWARD:
             self._follow_recomputation()
         name = func.overloadpacket.__name__
