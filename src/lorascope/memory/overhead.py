@@ -35,8 +35,8 @@ _CUDA = (
     ),
 )
 _NOT_ESTIMATED = (
-    "Not estimated: workspaces of single kernels, and fragmentation of the caching allocator "
-    "(blocks are rounded up to 512 bytes, larger than 1 MiB to 2 MiB when reserved).",
+    "Not estimated: workspaces of single kernels, and what the caching allocator holds reserved "
+    "beyond what is in use (fragmentation).",
 )
 
 
