@@ -43,24 +43,24 @@ def compared(case: Case, model: nn.Module) -> tuple[Pass, Observation]:
     The model is cut to layers that differ; if it does not run so, it is run whole.
     """
     whole = copy.deepcopy(model)
+    if shorten(model):
+        seen, observation = _seen(case, model)
+        if seen.failure is None:
+            return seen, observation
+    return _seen(case, whole)
+
+
+def _seen(case: Case, model: nn.Module) -> tuple[Pass, Observation]:
     start = time.process_time()
-    tried, observation = (model, observe(model)) if shorten(model) else (whole, observe(whole))
-    if tried is not whole and _failure(observation):
-        tried, observation = whole, observe(whole)
+    observation = observe(model)
     seconds = time.process_time() - start
-    failure = _failure(observation)
-    if failure is not None:
-        return Pass(seconds, failure), observation
-    inventory = assign(inventory_of(tried, reference=case.model_type), observation)
+    if observation.is_partial or observation.reason is not None:
+        return Pass(seconds, observation.reason or "the pass was cut"), observation
+    inventory = assign(inventory_of(model, reference=case.model_type), observation)
+    failure = None
     if _TEXT_AND_IMAGES in case.observed_as:
-        failure = _without_images(whole, observation, inventory)
+        failure = _without_images(model, observation, inventory)
     return _agreement(inventory, seconds, failure), observation
-
-
-def _failure(observation: Observation) -> str | None:
-    if observation.is_partial and observation.reason is None:
-        return "the pass was cut"
-    return observation.reason
 
 
 def _without_images(model: nn.Module, observation: Observation, inventory: Inventory) -> str | None:

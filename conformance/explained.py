@@ -31,7 +31,46 @@ class Explanation:
         )
 
 
-EXPLAINED: tuple[Explanation, ...] = ()
+_RESAMPLER = "a step of the resampler: what it makes is normed and cut up, and added to nothing"
+_COMPRESSOR = (
+    "a softmax of the gate weighs the keys and values of a window, so that it flows into both"
+)
+_ZAYA = "query and key pass through one grouped convolution together before they are multiplied"
+_SHORT_CONVOLUTION = (
+    "makes the weights of the convolution that key or value passes through, so it flows into them"
+)
+
+EXPLAINED: tuple[Explanation, ...] = (
+    Explanation(
+        ("deepseek_v4",),
+        "*.self_attn.compressor.gate_proj",
+        "attention.other",
+        "attention.kv",
+        _COMPRESSOR,
+    ),
+    Explanation(
+        ("ernie4_5_vl_moe",), "*.resampler_model.*_linear.fc1", "ffn.up", NOTHING, _RESAMPLER
+    ),
+    Explanation(
+        ("ernie4_5_vl_moe",), "*.resampler_model.*_linear.fc2", "ffn.down", NOTHING, _RESAMPLER
+    ),
+    Explanation(
+        ("inkling2_*",),
+        "*.self_attn.k_sconv.weight_proj",
+        "attention.other",
+        "attention.k",
+        _SHORT_CONVOLUTION,
+    ),
+    Explanation(
+        ("inkling2_*",),
+        "*.self_attn.v_sconv.weight_proj",
+        "attention.other",
+        "attention.v",
+        _SHORT_CONVOLUTION,
+    ),
+    Explanation(("zaya",), "*.qkv_proj.q_proj", "attention.q", "attention.qk", _ZAYA),
+    Explanation(("zaya",), "*.qkv_proj.k_proj", "attention.k", "attention.qk", _ZAYA),
+)
 
 
 def explanation(model_type: str, difference: Difference) -> Explanation | None:
