@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from torch import nn
 
+from lorascope.memory.optimizers import paged_bytes
 from lorascope.memory.overhead import overhead_notes
 from lorascope.memory.quantized import QUANTIZATION_NOTES
 
@@ -20,6 +22,11 @@ _STEP = (
 _TEXT_ONLY = "The batch holds text only: what images or sounds would add is left out."
 _SIZED_BY_VALUES = (
     "Some results are as large as values say ({operators}); they count as large as they can be."
+)
+
+_PAGED = (
+    "{paged:,} bytes of optimizer state are in managed memory, which pages to the host on need; "
+    "they are in no figure here."
 )
 
 
@@ -39,6 +46,9 @@ def notes_on(model: nn.Module, step: FakeStep, setup: TrainingSetup) -> tuple[st
         notes.append(_SIZED_BY_VALUES.format(operators=operators))
     if setup.quantization != "none":
         notes += QUANTIZATION_NOTES
+    paged = paged_bytes(setup, (math.prod(each.shape) for each in step.trained))
+    if paged:
+        notes.append(_PAGED.format(paged=paged))
     return (*notes, *overhead_notes(setup))
 
 

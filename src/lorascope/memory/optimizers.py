@@ -32,14 +32,18 @@ def make_optimizer(setup: TrainingSetup, params: Iterable[Parameter]) -> Optimiz
     return _MAKERS[setup.optimizer](setup, list(params))
 
 
-def paged_bytes(setup: TrainingSetup, params: Iterable[Parameter]) -> int:
+def paged_bytes(setup: TrainingSetup, elements: Iterable[int]) -> int:
     """Return the bytes of optimizer state in managed memory, which pages to the host on need.
 
     They are no part of the device's peak. bitsandbytes does not page on a CPU.
+
+    Args:
+        setup: Names the optimizer and the device.
+        elements: Of each parameter that is trained.
     """
     if not _is_paged(setup):
         return 0
-    return sum(2 * p.numel() for p in params if p.numel() >= SMALLEST_PAGED)
+    return sum(2 * count for count in elements if count >= SMALLEST_PAGED)
 
 
 def _is_paged(setup: TrainingSetup) -> bool:
