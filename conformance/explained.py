@@ -40,7 +40,12 @@ _SHORT_CONVOLUTION = (
     "makes the weights of the convolution that key or value passes through, so it flows into them"
 )
 
+_TWICE = "passes on through the in_proj of an `nn.MultiheadAttention`, which counts as its maker"
+
 EXPLAINED: tuple[Explanation, ...] = (
+    Explanation(("aria",), "*.cross_attn.q_proj", "attention.q", NOTHING, _TWICE),
+    Explanation(("aria",), "*.cross_attn.k_proj", "attention.k", NOTHING, _TWICE),
+    Explanation(("aria",), "*.cross_attn.v_proj", "attention.v", NOTHING, _TWICE),
     Explanation(
         ("deepseek_v4",),
         "*.self_attn.compressor.gate_proj",
