@@ -118,6 +118,22 @@ _CONFIGS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
             "num_labels": 3,
         },
     ),
+    "llava": (
+        "AutoModelForImageTextToText",
+        "llava",
+        {
+            "text_config": {**_DECODER, "model_type": "llama"},
+            "vision_config": {
+                "model_type": "clip_vision_model",
+                "hidden_size": 16,
+                "intermediate_size": 24,
+                "num_hidden_layers": 7,
+                "num_attention_heads": 2,
+                "image_size": 28,
+                "patch_size": 14,
+            },
+        },
+    ),
     "short": (_CAUSAL, "llama", TINY),
 }
 DEEP = tuple(name for name in _CONFIGS if name != "short")

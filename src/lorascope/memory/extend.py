@@ -47,7 +47,8 @@ def extended(step: FakeStep, zones: Sequence[Repeats]) -> FakeStep:
         for weight in second.weights:
             start[weight.part] += weight.size * len(shifts)
         forward, backward = _behind_third(step, zone)
-        insertions[forward] = [c for shift in shifts for c in _moved(second.forward, shift)]
+        if forward is not None:
+            insertions[forward] = [c for shift in shifts for c in _moved(second.forward, shift)]
         if backward is not None:
             insertions[backward] = [
                 c for shift in reversed(shifts) for c in _moved(second.backward, shift)
@@ -102,11 +103,16 @@ def _slice(timeline: Timeline, zone: Repeats, phase: Phase, copy: int) -> Sequen
     return timeline.changes[first:last]
 
 
-def _behind_third(step: FakeStep, zone: Repeats) -> tuple[int, int | None]:
-    """Where in the changes the periods left out would be, in the forward and backward pass."""
+def _behind_third(step: FakeStep, zone: Repeats) -> tuple[int | None, int | None]:
+    """Where in the changes the periods left out would be, in the forward and backward pass.
+
+    None for a pass in which no block of the zone takes part: no gradient flows there, or the
+    blocks are those of an image tower and the batch holds no image.
+    """
     forward = _begin(step.timeline, zone, Phase.FORWARD, zone.count - 1)
-    if forward is None:
-        raise NotAlikeError("Blocks do not run.")
+    blocks = range(zone.start, zone.stop)
+    if forward is None and any(which in blocks for _, _, which in step.timeline.marks):
+        raise NotAlikeError("Only some of the blocks run.")
     return forward, _begin(step.timeline, zone, Phase.BACKWARD, 2)
 
 
