@@ -3,7 +3,7 @@
 Each case is a process of its own: it builds the model with random weights, injects the adapter,
 runs two training steps under the PyTorch profiler, whose memory events are the allocator's own,
 and takes the most that lived during the second step. Then the same step is predicted.
-Usage: python benchmarks/memory_cpu.py [--write FILE] [--only NAME ...]
+Usage: python benchmarks/memory_cpu.py [--write FILE] [--only NAME ...] [--no-timing]
 """
 
 from __future__ import annotations
@@ -32,10 +32,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, help="Markdown file to write")
     parser.add_argument("--only", nargs="+", choices=sorted(CASES), default=[], metavar="NAME")
+    parser.add_argument(
+        "--no-timing", action="store_true", help="leave out how long predictions take"
+    )
     arguments = parser.parse_args()
     cases = [CASES[name] for name in arguments.only or CASES]
     found = list(results(filter(can_run, cases), peak_of_second_step))
-    timings = [] if arguments.only else list(memory_timing.timings())
+    is_timed = not (arguments.only or arguments.no_timing)
+    timings = list(memory_timing.timings()) if is_timed else []
     page = memory_page.page(found, timings)
     print(page)
     if arguments.write:
