@@ -115,8 +115,17 @@ def test_a_model_without_the_roles_is_told_what_it_has(preset: str) -> None:
     with pytest.raises(PlanError) as caught:
         _plan(inventory("mamba"), preset=preset)
     assert "This model has no " in caught.value.what
-    assert "it has: ssm." in caught.value.what
+    assert "LoRA can train: ssm." in caught.value.what
     assert caught.value.hint == "Try --preset all-linear."
+
+
+def test_what_cannot_be_trained_is_no_alternative() -> None:
+    with pytest.raises(PlanError) as caught:
+        _plan(inventory("mamba"), roles=("ssm.dt",))
+    before, _, after = caught.value.what.partition("LoRA can train: ")
+    assert "This model has no ssm.dt that LoRA can train (3 Linear (dt_proj): " in before
+    assert "ssm.in" in after
+    assert "ssm.dt" not in after
 
 
 def test_hazards_are_left_out_and_told() -> None:

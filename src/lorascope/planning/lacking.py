@@ -55,11 +55,12 @@ def refuse_if_lacking(
     if request.towers or (elsewhere and not meant):
         adapted = listed([tower.value for tower in towers])
         where = f"the {adapted} tower{' has' if len(towers) == 1 else 's have'}"
-    has = ", ".join(_roles_in_blocks(present)) or "no linear layers in blocks"
+    usable = [m for m in present if m.kind.adaptable and not is_hazardous(m)]
+    has = ", ".join(_roles_in_blocks(usable)) or "nothing in its blocks"
     raise PlanError(
         f"{where[0].upper()}{where[1:]} no {listed(lacking, 'or')}{_why(meant)}, which {asked} asks"
-        f" for; it has: {has}.",
-        _hint(request, present, () if meant else elsewhere),
+        f" for; LoRA can train: {has}.",
+        _hint(request, usable, () if meant else elsewhere),
     )
 
 
@@ -97,11 +98,10 @@ def _towers_with(
     return tuple(sorted(found))
 
 
-def _hint(request: PlanRequest, present: Sequence[Module], elsewhere: Sequence[str]) -> str:
+def _hint(request: PlanRequest, usable: Sequence[Module], elsewhere: Sequence[str]) -> str:
     if elsewhere:
         options = " ".join(f"--tower {tower}" for tower in elsewhere)
         return f"Adapt the {listed(elsewhere)} tower{'s' * (len(elsewhere) > 1)} with {options}."
-    usable = [m for m in present if m.kind.adaptable and not is_hazardous(m)]
     if request.roles:
         return f"Here --roles takes {listed(_takes(usable), 'or')}." if usable else _OTHER_TOWER
     if not any(means(LINEAR, m) for m in usable):
@@ -133,5 +133,5 @@ def _entry(role: Role) -> str:
 
 
 def _roles_in_blocks(modules: Sequence[Module]) -> Iterator[str]:
-    in_blocks = (m.role for m in modules if m.layer is not None and m.kind.adaptable)
+    in_blocks = (m.role for m in modules if m.layer is not None)
     return (role.value for role in dict.fromkeys(in_blocks) if role is not Role.UNKNOWN)
