@@ -6,8 +6,9 @@ from memories import memory_of
 from plans import plan_of
 
 import builders
+from lorascope.core.fit import Step, Tried
 from lorascope.core.plan import Advice
-from lorascope.planning.fitted import Fitted, Step, Tried, needed_bytes
+from lorascope.planning.fitted import Fitted, needed_bytes
 from lorascope.planning.request import PlanRequest
 from lorascope.report.fit_text import fit_text
 from lorascope.report.layout import UNLIMITED
@@ -21,7 +22,12 @@ STEPS = (
     Step("roles", "k", "", None, Advice("k is cheap to drop.", "paper", "LoRA")),
 )
 FITTED = Fitted(
-    PLAN, PlanRequest(), MEMORY.setup, 2, STEPS, (Tried((), 1, False), Tried(("x",), 1, True))
+    PLAN,
+    MEMORY.setup,
+    2,
+    STEPS,
+    (Tried((), 1, False), Tried(("x",), 1, True)),
+    request=PlanRequest(),
 )
 BUDGET = 32 * 1024**3
 

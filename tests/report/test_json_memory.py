@@ -10,8 +10,9 @@ from test_json_output import closed
 
 import builders
 from lorascope.core import training
+from lorascope.core.fit import Step, Tried
 from lorascope.core.plan import Advice
-from lorascope.planning.fitted import Fitted, Step, Tried
+from lorascope.planning.fitted import Fitted
 from lorascope.planning.request import PlanRequest
 from lorascope.report.json_memory import memory_json
 from lorascope.report.json_plan import compare_json, plan_json
@@ -21,8 +22,8 @@ LLAMA = builders.llama()
 PLAN = plan_of(LLAMA, {"attention.q": 8}, memory=memory_of())
 FITTED = Fitted(
     PLAN,
-    PlanRequest(),
     PLAN.memory.setup if PLAN.memory else None,
+    request=PlanRequest(),
     accumulation=2,
     steps=(Step("batch", "2", "1", 2**34, Advice("A smaller batch.", "none")),),
     tried=(Tried((), None, False, "It fails."), Tried(("batch 1",), 2**34, True)),

@@ -1,8 +1,9 @@
 """Presets, ranks, budgets and counts: a request worked out for one model."""
 
+from lorascope.core.fit import Step, Tried
 from lorascope.planning.compare import PEFT_DEFAULT, compare
 from lorascope.planning.evidence import TASKS
-from lorascope.planning.fitted import Fitted, Step, Tried
+from lorascope.planning.fitted import Fitted
 from lorascope.planning.make_plan import make_plan
 from lorascope.planning.options import request_from
 from lorascope.planning.preferences import DEFAULT_TRADES, TRADES, Budget

@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from lorascope.core.errors import PlanError
+from lorascope.core.fit import Step
 from lorascope.core.inventory import Inventory
 from lorascope.core.numbers import size
 from lorascope.core.training import TrainingSetup
 from lorascope.planning.candidates import Candidate, Grid, grid
 from lorascope.planning.first_fitting import first_fitting, most_questions
-from lorascope.planning.fitted import Fitted, OnTry, Predict, Step
+from lorascope.planning.fitted import Fitted, OnTry, Predict
 from lorascope.planning.levels import Level, levels
 from lorascope.planning.nothing_fits import MOST_CHANGES, refusal
 from lorascope.planning.preferences import DEFAULT_TRADES, GROUNDS, TRADES, Budget

@@ -1,12 +1,13 @@
-"""A plan made to fit a budget: what was given up for that, why, and what was tried."""
+"""A plan made to fit a budget, and the request that makes it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lorascope.core.fit import Fit
 from lorascope.core.memory import Memory
-from lorascope.core.plan import Advice, Plan
+from lorascope.core.plan import Plan
 from lorascope.core.training import TrainingSetup
 from lorascope.planning.request import PlanRequest
 
@@ -16,52 +17,12 @@ OnTry = Callable[[int, int], None]
 """Told after each prediction: how many were made, and how many there will be at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that was given up."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted(Fit):
+    """The best plan within a budget, with the request that makes it again."""
 
-    trade: str
-    """One of `lorascope.planning.preferences.TRADES`."""
-    before: str
-    after: str
-    """What was asked and what the plan has, as words: `off` and `on`, `8` and `2`, `k` and ``."""
-    needed_bytes: int | None
-    """What the plan needs with this step and all before it; None if that was not predicted."""
-    advice: Advice
-    """Why this one, with its ground."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """One candidate whose memory was predicted."""
-
-    changes: tuple[str, ...]
-    """How it differs from what was asked; empty for the plan as asked."""
-    needed_bytes: int | None
-    """Predicted peak and estimated overhead; None if the step could not be predicted."""
-    fits: bool
-    reason: str | None = None
-    """Why it could not be predicted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """The best plan within a budget."""
-
-    plan: Plan
-    """With its memory, where a setup was given. Its advice starts with that of the steps."""
     request: PlanRequest
     """What makes this plan: `make_plan(inventory, fitted.request)`."""
-    setup: TrainingSetup | None
-    """The training step as it fits; None if none was given."""
-    accumulation: int = 1
-    """Batches to accumulate for one optimizer step, so that it sees as many tokens as asked."""
-    steps: tuple[Step, ...] = ()
-    """What was given up, the cheapest first; empty if the plan fits as asked."""
-    tried: tuple[Tried, ...] = ()
-    """In the order in which they were tried; beside scores only those of the chosen modules."""
-    score: float | None = None
-    """Total score of the adapted modules; None if no scores were given."""
 
 
 def needed_bytes(memory: Memory) -> int:

@@ -64,7 +64,7 @@ def scored_plan(
         plan = replace(plan, memory=predict(plan, setup))
         if on_try is not None:
             on_try(1, 1)
-    return _told(scored, Fitted(plan, only, setup), chosen)
+    return _told(scored, Fitted(plan, setup, request=only), chosen)
 
 
 def _check(budget: Budget) -> None:

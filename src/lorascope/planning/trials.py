@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from lorascope.core.errors import MemoryPredictionError, PlanError
+from lorascope.core.fit import Tried
 from lorascope.core.inventory import Inventory
 from lorascope.core.memory import Memory
 from lorascope.core.plan import Plan
 from lorascope.core.training import TrainingSetup
 from lorascope.planning.candidates import Candidate, Grid
 from lorascope.planning.first_fitting import Point
-from lorascope.planning.fitted import OnTry, Predict, Tried, needed_bytes
+from lorascope.planning.fitted import OnTry, Predict, needed_bytes
 from lorascope.planning.make_plan import make_plan
 from lorascope.planning.steps import changes
 

@@ -55,8 +55,8 @@ def work_out(
     request = replace(request, max_params=params_limit(request, budget))
     plan = make_plan(inventory, request)
     if setup is None or predict is None:
-        return Fitted(plan, request, setup)
+        return Fitted(plan, setup, request=request)
     memory = predict(plan, setup)
     if on_try is not None:
         on_try(1, 1)
-    return Fitted(replace(plan, memory=memory), request, setup)
+    return Fitted(replace(plan, memory=memory), setup, request=request)

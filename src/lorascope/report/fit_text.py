@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lorascope.core.fit import Fit, Step
 from lorascope.core.numbers import counted, exact
 from lorascope.report.byte_units import byte_text
-from lorascope.report.fits import Fit, Step
 from lorascope.report.layout import Column, Row, bullet, fields, heading, table
 from lorascope.report.lines import Line, line
 
