@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 from model_types import Case
-from result import NOTHING, Difference, Pass, fold
+from result import IMAGE_AND_TEXT, NOTHING, Difference, Pass, fold
 from shorten import shorten
 from torch import nn
 
@@ -32,8 +32,6 @@ COMPARED = frozenset(role for role in Role if role.group in ("attention", "ffn",
 """Roles that a forward pass must show. The others are what no flow sets apart; where the pass
 shows another role for one of them, that counts as a difference all the same."""
 
-_TEXT_AND_IMAGES = "image-text-to-text"
-
 _SHOWS_AN_IMAGE = re.compile(r"pixel|image|patches|video")
 
 
@@ -45,7 +43,7 @@ def compared(case: Case, model: nn.Module) -> tuple[Pass, Observation]:
     whole = copy.deepcopy(model)
     if shorten(model):
         seen, observation = _seen(case, model)
-        if seen.failure is None:
+        if seen.failure is None and seen.lacking is None:
             return seen, observation
     return _seen(case, whole)
 
@@ -57,13 +55,13 @@ def _seen(case: Case, model: nn.Module) -> tuple[Pass, Observation]:
     if observation.is_partial or observation.reason is not None:
         return Pass(seconds, observation.reason or "the pass was cut"), observation
     inventory = assign(inventory_of(model, reference=case.model_type), observation)
-    failure = None
-    if _TEXT_AND_IMAGES in case.observed_as:
-        failure = _without_images(model, observation, inventory)
-    return _agreement(inventory, seconds, failure), observation
+    lacking = None
+    if IMAGE_AND_TEXT in case.observed_as:
+        lacking = _lacking(model, observation, inventory)
+    return _agreement(inventory, seconds, lacking), observation
 
 
-def _without_images(model: nn.Module, observation: Observation, inventory: Inventory) -> str | None:
+def _lacking(model: nn.Module, observation: Observation, inventory: Inventory) -> str | None:
     """Return what was missing for a pass over text and images together.
 
     A class whose forward takes no image (text and proteins) needs none.
@@ -80,7 +78,7 @@ def _without_images(model: nn.Module, observation: Observation, inventory: Inven
     return None
 
 
-def _agreement(inventory: Inventory, seconds: float, failure: str | None) -> Pass:
+def _agreement(inventory: Inventory, seconds: float, lacking: str | None) -> Pass:
     not_reached: Counter[str] = Counter()
     differences: Counter[Difference] = Counter()
     agreeing = 0
@@ -97,7 +95,7 @@ def _agreement(inventory: Inventory, seconds: float, failure: str | None) -> Pas
             differences[Difference(fold(module.path), str(module.role), role)] += 1
     return Pass(
         seconds,
-        failure,
+        lacking=lacking,
         compared=agreeing + differences.total(),
         agreeing=agreeing,
         differences=tuple(sorted(differences, key=lambda d: (d.path, d.observed))),

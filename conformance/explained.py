@@ -40,6 +40,10 @@ _SHORT_CONVOLUTION = (
     "makes the weights of the convolution that key or value passes through, so it flows into them"
 )
 
+_BATCH = (
+    "the shared experts are one batch of products, each weighed before its last layer, and summed"
+)
+_CONNECTOR = "maps image features to the width of the text, so that nothing is added to its input"
 _TWICE = "passes on through the in_proj of an `nn.MultiheadAttention`, which counts as its maker"
 
 EXPLAINED: tuple[Explanation, ...] = (
@@ -59,15 +63,33 @@ EXPLAINED: tuple[Explanation, ...] = (
     Explanation(
         ("ernie4_5_vl_moe",), "*.resampler_model.*_linear.fc2", "ffn.down", NOTHING, _RESAMPLER
     ),
+    *(
+        Explanation(("idefics2",), f"*.modality_projection.{name}", role, NOTHING, _CONNECTOR)
+        for name, role in (
+            ("gate_proj", "ffn.gate"),
+            ("up_proj", "ffn.up"),
+            ("down_proj", "ffn.down"),
+        )
+    ),
+    *(
+        Explanation(
+            ("inkling_mm_model", "inkling_text"),
+            f"*.mlp.shared_experts.{name}_proj",
+            f"moe.shared.{name}",
+            NOTHING,
+            _BATCH,
+        )
+        for name in ("gate", "up", "down")
+    ),
     Explanation(
-        ("inkling2_*",),
+        ("inkling2", "inkling2_text"),
         "*.self_attn.k_sconv.weight_proj",
         "attention.other",
         "attention.k",
         _SHORT_CONVOLUTION,
     ),
     Explanation(
-        ("inkling2_*",),
+        ("inkling2", "inkling2_text"),
         "*.self_attn.v_sconv.weight_proj",
         "attention.other",
         "attention.v",

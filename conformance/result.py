@@ -11,6 +11,9 @@ from model_types import Case
 
 from lorascope.roles.rule import Rule
 
+IMAGE_AND_TEXT = "image-text-to-text"
+"""The kind of class that must run with images."""
+
 NOTHING = "nothing"
 """In place of a role: the pass ran the module and did not tell what it does."""
 
@@ -57,13 +60,19 @@ class Pass:
 
     seconds: float = 0.0
     failure: str | None = None
-    """Why it did not run, or not with all its inputs; None if it ran."""
+    """Why it did not run; None if it ran."""
+    lacking: str | None = None
+    """What a pass over text and images together lacked; None if nothing, or none was asked."""
     compared: int = 0
     """Attention, feed-forward and expert modules that ran."""
     agreeing: int = 0
     differences: tuple[Difference, ...] = ()
     not_reached: Mapping[str, int] = field(default_factory=dict)
     """Folded path → how many such modules no input led to."""
+
+    def reason(self, kind: str) -> str | None:
+        """Return why it does not count as running for this kind of class; None if it does."""
+        return self.failure or (self.lacking if kind == IMAGE_AND_TEXT else None)
 
 
 @dataclass(frozen=True, slots=True)

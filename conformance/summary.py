@@ -99,11 +99,15 @@ class Summary:
         return tuple(self._rate(kind) for kind in OBSERVED)
 
     def _rate(self, kind: str) -> Rate:
-        tried = [(r.case.model_type, p) for r, p in self.passes if kind in r.case.observed_as]
+        tried = [
+            (r.case.model_type, p.reason(kind))
+            for r, p in self.passes
+            if kind in r.case.observed_as
+        ]
         return Rate(
             kind,
             frozenset(model_type for model_type, _ in tried),
-            frozenset(model_type for model_type, p in tried if p.failure is not None),
+            frozenset(model_type for model_type, reason in tried if reason is not None),
         )
 
     @property

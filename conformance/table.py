@@ -86,9 +86,10 @@ def _rates(summary: Summary) -> Iterator[str]:
     )
     yield from _heading("Classes whose forward pass does not run")
     rows = [
-        (r.case.model_type, r.case.cls, ", ".join(r.case.observed_as), seen.failure)
+        (r.case.model_type, r.case.cls, kind, reason)
         for r, seen in summary.passes
-        if seen.failure is not None
+        for kind in r.case.observed_as
+        if (reason := seen.reason(kind)) is not None
     ]
     yield from _table(("model type", "class", "kind", "reason"), rows)
 

@@ -76,6 +76,17 @@ def test_a_missed_floor_is_said(result: Result, missed: str) -> None:
     assert list(missed_floors(Summary((result,)), whole=False)) == [missed]
 
 
+def test_a_lacking_image_counts_against_image_text_to_text_only() -> None:
+    case = Case("g", "causal LM", "G", ("causal LM", "image-text-to-text"))
+    summary = Summary((Result(case, adaptable=9, seen=Pass(lacking="no image")),))
+    assert [(rate.kind, rate.share) for rate in summary.rates] == [
+        ("causal LM", 1.0),
+        ("seq-to-seq", 1.0),
+        ("image-text-to-text", 0.0),
+    ]
+    assert "| g | G | image-text-to-text | no image |" in page(summary)
+
+
 def test_every_name_that_peft_refuses_must_be_found() -> None:
     case = Case("mamba", "causal LM", "MambaForCausalLM", ("causal LM",))
     found = Dead("backbone.layers.#.mixer.conv1d", "convolution", (Way.SOURCE,), False)
