@@ -107,6 +107,71 @@ class InTraining(Leaf):
         return self.a(x)
 
 
+class NotInTraining(Leaf):
+    """What keeps from the fast way is written down, as PyTorch's own layers do."""
+
+    def forward(self, x):
+        why_not = ""
+        if x.dim() != 3:
+            why_not = f"{x.dim()} dimensions"
+        elif self.training:
+            why_not = "training"
+        if not why_not:
+            return F.linear(x, self.a.weight)
+        return self.a(x)
+
+
+class PerhapsInTraining(Leaf):
+    """As above, but nothing is written down where the width is large."""
+
+    def forward(self, x):
+        why_not = ""
+        if x.dim() != 3:
+            why_not = "dimensions"
+        elif x.shape[-1] < 8:
+            why_not = "training"
+        if not why_not:
+            return F.linear(x, self.a.weight)
+        return self.a(x)
+
+
+class WrittenDownTooLate(Leaf):
+    """In the second turn of the loop nothing keeps from the fast way."""
+
+    def forward(self, x):
+        why_not = "first turn"
+        for _ in range(2):
+            x = self.a(x) if why_not else F.linear(x, self.a.weight)
+            why_not = ""
+        return x
+
+
+class PerhapsNotWrittenDown(Leaf):
+    def forward(self, x):
+        why_not = ""
+        try:
+            check(x)
+            why_not = "checked"
+        except ValueError:
+            pass
+        if why_not:
+            return self.a(x)
+        return F.linear(x, self.a.weight)
+
+
+class LeftEarly(Leaf):
+    """A way that returns says nothing of what follows."""
+
+    def forward(self, x):
+        fast = True
+        if self.training:
+            fast = False
+        if x.is_cuda:
+            fast = True
+            return self.b(x)
+        return F.linear(x, self.a.weight) if fast else self.a(x)
+
+
 class NotInForward(Leaf):
     def _init_weights(self, module):
         self.a.weight.data.normal_()
@@ -174,6 +239,10 @@ class LaterTurns(Leaf):
         return x
 
 
+def check(x):
+    raise AssertionError("nothing is run")
+
+
 def kernel(x, w):
     raise AssertionError("nothing is run")
 
@@ -194,6 +263,12 @@ def kernel(x, w):
         (ByFlag(slow=True, width=2), {"a": Read.ALWAYS}),
         (ByArgument(), {}),
         (InTraining(), {"a": Read.ALWAYS}),
+        (NotInTraining(), {}),
+        (PerhapsInTraining(), {"a": Read.SOMETIMES}),
+        (WrittenDownTooLate(), {"a": Read.SOMETIMES}),
+        (PerhapsNotWrittenDown(), {"a": Read.SOMETIMES}),
+        (LeftEarly(), {}),
+        (nn.TransformerEncoderLayer(4, 2, 8), {"self_attn.out_proj": Read.ALWAYS}),
         (NotInForward(), {}),
         (HandedOn(), {"a": Read.SOMETIMES}),
         (CallsAMethodOfItsChild(), {"child.a": Read.ALWAYS}),

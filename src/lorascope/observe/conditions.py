@@ -1,7 +1,8 @@
 """Which way a condition goes in a plain training step, as far as that is certain.
 
-Known are: the object's own plain attributes and those of its config, that it is being trained, and
-arguments that nobody gave, which have their defaults. Nothing is executed.
+Known are: the object's own plain attributes and those of its config, that it is being trained,
+arguments that nobody gave, which have their defaults, and what a local name was last given on every
+way that leads here. Nothing is executed.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import ast
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from lorascope.observe.effects import Path
-from lorascope.observe.questions import PLAIN, SOMETHING, UNKNOWN, Questions
+from lorascope.observe.questions import PLAIN, SOMETHING, TRUTHY, UNKNOWN, Questions
 
 _COMPARED: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
@@ -54,6 +55,18 @@ class Facts:
         arguments = {*names, *(argument.arg for argument in node.args.kwonlyargs)}
         for name in arguments:
             self._made.pop(name, None)
+        self.now: Mapping[str, object] = {}
+        """Local name → what it has at the statement that is followed; left out if not certain."""
+
+    def bind(self, name: str, value: ast.expr) -> None:
+        """Note that a local name now has the value of an expression."""
+        if name not in self._made:  # that one has it wherever it is known
+            self.now = {**self.now, name: self.value(value)}
+
+    def forget(self, nodes: Iterable[ast.AST]) -> None:
+        """Note that whatever is bound somewhere inside `nodes` is no longer certain."""
+        bound = {name for node in nodes for name in _names_bound(node)}
+        self.now = {name: value for name, value in self.now.items() if name not in bound}
 
     def truth(self, node: ast.expr) -> bool | None:
         """Return whether a condition holds; None if that is not certain."""
@@ -66,10 +79,15 @@ class Facts:
         match node:
             case ast.Constant(value=value):
                 return value if isinstance(value, PLAIN) else UNKNOWN
+            case ast.JoinedStr(values=parts):
+                is_text = any(isinstance(part, ast.Constant) and part.value for part in parts)
+                return TRUTHY if is_text else UNKNOWN
+            case ast.Name(id=name) if name in self.now:
+                return self.now[name]
             case ast.Name(id=name):
                 made = self._made.get(name)
                 return (
-                    self._values.get(name, UNKNOWN) if made is None else self.value(made, depth + 1)
+                    self._values.get(name, UNKNOWN) if made is None else self._lasting(made, depth)
                 )
             case ast.Attribute():
                 return self._attribute(node)
@@ -84,6 +102,13 @@ class Facts:
                 return self._has(owner, name)
             case _:
                 return UNKNOWN
+
+    def _lasting(self, node: ast.AST, depth: int) -> object:
+        """Return what an expression has that was evaluated at some other statement."""
+        now, self.now = self.now, {}
+        value = self.value(node, depth + 1)
+        self.now = now
+        return value
 
     def _chained(self, is_and: bool, values: list[ast.expr], depth: int) -> object:
         result: object = is_and
@@ -117,13 +142,29 @@ class Facts:
                 return None
 
 
+def either_now(first: Mapping[str, object], second: Mapping[str, object]) -> Mapping[str, object]:
+    """Return what is certain of local names where two ways meet."""
+    both = {name: _either(first[name], second[name]) for name in first.keys() & second.keys()}
+    return {name: value for name, value in both.items() if value is not UNKNOWN}
+
+
+def _either(first: object, second: object) -> object:
+    if type(first) is type(second) and first == second:
+        return first
+    return TRUTHY if _truth(first) and _truth(second) else UNKNOWN
+
+
 def _truth(value: object) -> bool | None:
+    if value is TRUTHY:
+        return True
     return bool(value) if isinstance(value, PLAIN) else None
 
 
 def _compared(op: ast.cmpop, left: object, right: object) -> object:
     if isinstance(op, (ast.Is, ast.IsNot)):
         if left is UNKNOWN or right is UNKNOWN or (left is right is SOMETHING):
+            return UNKNOWN
+        if TRUTHY in (left, right) and None not in (left, right):
             return UNKNOWN
         return (left is right) == isinstance(op, ast.Is)
     compare = _COMPARED.get(type(op))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from torch import nn
 
 from lorascope.observe.chains import Chains, Locals, locals_of
-from lorascope.observe.conditions import Facts, arguments_of
+from lorascope.observe.conditions import Facts, arguments_of, either_now
 from lorascope.observe.effects import NO_EFFECT, Deed, Effects, Flow, Path, either, one, then
 from lorascope.observe.method_source import definition
 from lorascope.observe.questions import Questions, same_answers
@@ -149,20 +149,37 @@ class _Statements:
             case ast.Break() | ast.Continue():
                 return Flow(None, None, NO_EFFECT)
             case ast.If(test=test, body=body, orelse=orelse):
+                self._facts.forget([test])
                 return self._branches(test, body, orelse).after(self._test(test))
+            case ast.With(items=items, body=body):
+                self._facts.forget(items)
+                return self.flow(body).after(self._all(item.context_expr for item in items))
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                self._facts.forget([value])
+                self._facts.bind(name, value)
+                return Flow(self._bound(value))
+            case _:
+                # What is done several times or perhaps makes no name certain, before or after.
+                self._facts.forget([node])
+                flow = self._unsteady(node)
+                self._facts.forget([node])
+                return flow
+
+    def _unsteady(self, node: ast.stmt) -> Flow:
+        match node:
             case ast.For(iter=head, body=body, orelse=orelse):
                 return self._loop(self._of(head), body, orelse)
             case ast.While(test=head, body=body, orelse=orelse):
                 return self._loop(self._test(head), body, orelse)
-            case ast.With(items=items, body=body):
-                return self.flow(body).after(self._all(item.context_expr for item in items))
             case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=last):
                 flow = self.flow([*body, *orelse])
                 for handler in handlers:
+                    self._facts.forget([node])
                     flow = flow.or_else(self.flow(handler.body))
+                self._facts.forget([node])
                 return flow.before(self.flow(last).whole)
             case ast.FunctionDef(body=body):
-                return Flow(self.flow(body).whole)
+                return self._inner(body)
             case ast.ClassDef():
                 return Flow(NO_EFFECT)
             case ast.Assign(value=value):
@@ -170,11 +187,29 @@ class _Statements:
             case _:
                 return Flow(self._all(ast.iter_child_nodes(node)))
 
+    def _inner(self, body: list[ast.stmt]) -> Flow:
+        """Return the flow of a function inside, which may be called at any time."""
+        now, self._facts.now = self._facts.now, {}
+        whole = self.flow(body).whole
+        self._facts.now = now
+        return Flow(whole)
+
     def _branches(self, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]) -> Flow:
         truth = self._facts.truth(test)
         if truth is None:
-            return self.flow(body).or_else(self.flow(orelse))
+            return self._either(body, orelse)
         return self.flow(body if truth else orelse)
+
+    def _either(self, body: list[ast.stmt], orelse: list[ast.stmt]) -> Flow:
+        before = self._facts.now
+        taken, now = self.flow(body), self._facts.now
+        self._facts.now = before
+        other = self.flow(orelse)
+        if other.onward is None:
+            self._facts.now = now
+        elif taken.onward is not None:
+            self._facts.now = either_now(now, self._facts.now)
+        return taken.or_else(other)
 
     def _loop(self, head: Effects, body: list[ast.stmt], orelse: list[ast.stmt]) -> Flow:
         turn = self.flow(body)

@@ -23,6 +23,13 @@ class _Something:
 
 SOMETHING: Final = _Something()
 
+
+class _Truthy:
+    """A value that counts as true and may be one of several."""
+
+
+TRUTHY: Final = _Truthy()
+
 PLAIN = (bool, int, float, str, type(None))
 """Types whose values can be compared without running anybody's code."""
 
