@@ -9,8 +9,8 @@ import torch
 import transformers
 from compare import compared
 from model_types import Case
+from published import config_of
 from result import Dead, Result, Way, fold
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from lorascope.build import inventory_of
 from lorascope.core.inventory import Inventory, Module
@@ -26,7 +26,7 @@ _NAMED_DEAD = frozenset({"forward_never_called", "state_space_kernel"})
 
 
 def measure(case: Case) -> Result:
-    """Walk one class with its default config; any failure becomes part of the result."""
+    """Walk one class with the config of its type; any failure becomes part of the result."""
     try:
         model = _build(case)
         inventory = assign(inventory_of(model, reference=case.model_type))
@@ -60,7 +60,7 @@ def measure(case: Case) -> Result:
 def _build(case: Case) -> torch.nn.Module:
     cls = getattr(transformers, case.cls)
     with torch.device("meta"):
-        return cls(CONFIG_MAPPING[case.model_type]())
+        return cls(config_of(case.model_type))
 
 
 def _reason(error: Exception) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
+
+from transformers import PretrainedConfig
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +29,9 @@ class Corrected:
         return ", ".join(_flat(self.values))
 
 
-_GLM_ROPE = {"rope_type": "default", "mrope_section": [8, 12, 12], "partial_rotary_factor": 0.5}
 _GLM = Corrected(
-    {"text_config": {"rope_parameters": _GLM_ROPE}},
-    "the rotary frequencies are 64 wide, and mrope_section [8, 12, 12] splits 32",
+    {"text_config": {"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5}}},
+    "the rotary frequencies are 64 wide, and the sections [8, 12, 12] split 32",
     "zai-org/GLM-4.1V-9B-Thinking",
 )
 _SIGLIP = Corrected(
@@ -53,8 +56,8 @@ CORRECTED: Mapping[str, Corrected] = MappingProxyType(
         "glm46v": _GLM,
         "glm4v": _GLM,
         "glm4v_moe": Corrected(
-            {"text_config": {"head_dim": 128, "rope_parameters": _GLM_ROPE}},
-            "the rotary frequencies are 11 wide, and mrope_section [8, 12, 12] splits 32",
+            {"text_config": {"head_dim": 128}},
+            "the rotary frequencies are 11 wide, and the sections [8, 12, 12] split 32",
             "zai-org/GLM-4.5V",
         ),
         "glmga": _GLM,
@@ -92,6 +95,14 @@ CORRECTED: Mapping[str, Corrected] = MappingProxyType(
     }
 )
 """Model type → its values. Every other type is built with its defaults."""
+
+
+def config_of(model_type: str) -> PretrainedConfig:
+    """Return the config that a model type is built with."""
+    corrected = CORRECTED.get(model_type)
+    # A config writes into what it is given.
+    values = {} if corrected is None else copy.deepcopy(dict(corrected.values))
+    return CONFIG_MAPPING[model_type](**values)
 
 
 def _flat(values: Mapping[str, Any], path: str = "") -> list[str]:

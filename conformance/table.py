@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import torch
 import transformers
 from guarded import UNGUARDED, guarded_by_peft
+from published import CORRECTED
 from result import Dead, Result
 from summary import Rate, Summary
 
@@ -22,12 +23,14 @@ def page(summary: Summary) -> str:
             "# Conformance",
             "",
             "Written by `make conformance`: every model type of the installed transformers in its"
-            " main auto-classes, with its default config, built on the meta device, named, read in"
-            " its source and, where it is a language model, run once on weightless tensors.",
+            " main auto-classes, with its default config (save those listed below), built on the"
+            " meta device, named, read in its source and, where it is a language model, run once on"
+            " weightless tensors.",
             f"transformers {transformers.__version__}, torch {_torch_version()}.",
             "",
             *_totals(summary),
             *_rates(summary),
+            *_corrected(summary),
             *_differences(summary),
             *_not_reached(summary),
             *_dead(summary),
@@ -103,6 +106,19 @@ def _rate_row(rate: Rate) -> tuple[object, ...]:
         f"{100 * rate.share:.1f} %",
         f"{100 * rate.target:.0f} %",
     )
+
+
+def _corrected(summary: Summary) -> Iterator[str]:
+    yield from _heading("Model types whose default config contradicts itself")
+    yield "With the defaults no image can be given; these are built with the values of a published"
+    yield "checkpoint, or, where `source` says so, with the smallest change that lets them run."
+    yield ""
+    rows = [
+        (model_type, f"`{corrected.text}`", corrected.why, corrected.source)
+        for model_type, corrected in CORRECTED.items()
+        if model_type in summary.types
+    ]
+    yield from _table(("model type", "values", "why the defaults cannot run", "source"), rows)
 
 
 def _differences(summary: Summary) -> Iterator[str]:

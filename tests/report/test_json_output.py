@@ -162,6 +162,7 @@ def test_inventory_json_states_what_was_observed() -> None:
         "attentions": 3,
         "is_partial": False,
         "reason": None,
+        "notes": [],
     }
     found = {m["path"]: m["observed"] for m in value["modules"]}
     assert found["model.layers.1.self_attn.k_proj"] == {

@@ -132,6 +132,10 @@ def test_inputs_kept_in_some_layers_only_are_counted() -> None:
             ObservationInfo(("input_ids",), 1, is_partial=True, reason="it took too long"),
             "one forward pass given input_ids; 1 attention ran; only in part: it took too long",
         ),
+        (
+            ObservationInfo(("input_ids",), notes=("without audio: ValueError: no", "top_k is 1")),
+            "one forward pass given input_ids; without audio: ValueError: no; top_k is 1",
+        ),
         (ObservationInfo(reason="its forward fails"), "no: its forward fails"),
     ],
 )

@@ -14,8 +14,11 @@ class Call(StrEnum):
 
     CALLED = "called"
     READ_DIRECTLY = "read_directly"
-    """Its weight is read past its forward, in this pass or on a way through the code that it did
-    not take (a fused kernel): an adapter there learns nothing."""
+    """Its weight is read past its forward, and no way through the code calls it: an adapter there
+    learns nothing."""
+    READ_ON_SOME_WAYS = "read_on_some_ways"
+    """The pass or other ways through the code call it, but some way that a training step may take,
+    such as a fused kernel, reads its weight past its forward: there an adapter learns nothing."""
     NOT_REACHED = "not_reached"
     """Neither: no input led there (no image given, an expert that no token chose)."""
 
@@ -50,11 +53,16 @@ class Observation:
     """True if the pass was cut (time, an error halfway): modules not reached tell nothing."""
     reason: str | None = None
     """Why nothing, or only a part, could be seen; None if all went well."""
+    notes: tuple[str, ...] = ()
+    """What the pass went without (a kind of input) and what it took for granted (a number that the
+    config leaves open), each in a few words."""
 
     @property
     def info(self) -> ObservationInfo:
         """The same without the modules."""
-        return ObservationInfo(self.inputs, self.attentions, self.is_partial, self.reason)
+        return ObservationInfo(
+            self.inputs, self.attentions, self.is_partial, self.reason, self.notes
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +77,6 @@ class ObservationInfo:
     """True if the pass was cut (time, an error halfway): modules not reached tell nothing."""
     reason: str | None = None
     """Why nothing, or only a part, could be seen; None if all went well."""
+    notes: tuple[str, ...] = ()
+    """What the pass went without (a kind of input) and what it took for granted (a number that the
+    config leaves open), each in a few words."""

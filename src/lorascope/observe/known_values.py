@@ -41,10 +41,10 @@ class KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
         """Begin.
 
         Args:
-            seconds: After so long the next operator raises `TooSlowError`.
+            seconds: Computing time after which the next operator raises `TooSlowError`.
         """
         super().__init__()  # type: ignore[no-untyped-call]  # as above
-        self._deadline = time.monotonic() + seconds
+        self._deadline = time.thread_time() + seconds
         self._stale: dict[int, torch.UntypedStorage] = {}
         """Storages on the CPU whose values no longer hold; kept so that no address is reused."""
 
@@ -56,8 +56,8 @@ class KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Run the operator on what is known, or else for its shape only."""
-        if time.monotonic() > self._deadline:
-            raise TooSlowError
+        if time.thread_time() > self._deadline:
+            raise TooSlowError("it takes too long")
         kwargs = kwargs or {}
         if any(self._is_unknown(tensor) for tensor in _tensors((*args, *kwargs.values()))):
             return self._unknown(func, args, kwargs)
@@ -110,7 +110,7 @@ class KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
 def known_values(seconds: float = math.inf) -> Iterator[None]:
     """Let a model on meta run on inputs with values; random numbers drawn inside leave no trace.
 
-    After so many seconds the next operator raises `TooSlowError`.
+    After so many seconds of computing the next operator raises `TooSlowError`.
 
     transformers' checks of values, which its own switch turns off, would stop most runs: what
     they compare has none.

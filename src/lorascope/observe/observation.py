@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lorascope.build.info import expert_counts
@@ -16,7 +17,8 @@ from lorascope.observe.attentions import attentions_of
 from lorascope.observe.feed_forward_roles import feed_forward_roles
 from lorascope.observe.feed_forwards import feed_forwards_of
 from lorascope.observe.flow import Flow
-from lorascope.observe.inputs import NoInputsError, inputs_for
+from lorascope.observe.inputs import Inputs, NoInputsError, inputs_for
+from lorascope.observe.inputs.fill import fill_in, left_open
 from lorascope.observe.layers import layer_weights
 from lorascope.observe.one_pass import brief, run
 
@@ -40,27 +42,38 @@ def observe(model: nn.Module) -> Observation:
     modules = [m for m in walk(base, expert_counts(base)) if m.kind.adaptable and not m.alias_of]
     failures: dict[str, None] = {}
     furthest = Flow()
-    given: tuple[str, ...] = ()
+    given = Inputs()
     for flow, inputs in _passes(base):
         if flow.failure is None:
-            return _observation(modules, flow, inputs, None)
+            return replace(_observation(modules, flow, inputs, None), notes=_notes(base, inputs))
         failures.setdefault(flow.failure)
         if len(flow.steps) > len(furthest.steps):
             furthest, given = flow, inputs
-    return _observation(modules, furthest, given, "; ".join(failures))
+    seen = _observation(modules, furthest, given, "; ".join(failures))
+    return replace(seen, notes=_notes(base, given))
 
 
-def _passes(base: nn.Module) -> Iterator[tuple[Flow, tuple[str, ...]]]:
-    """Yield what each way of running `base` showed and the names of its inputs."""
+def _notes(base: nn.Module, inputs: Inputs) -> tuple[str, ...]:
+    """Say what the pass went without and what it took for granted."""
+    filled = {**left_open(base), **inputs.filled}
+    notes = [f"without {left_out}" for left_out in inputs.left_out]
+    notes += [
+        f"{name} taken as {value}, as the config states none" for name, value in filled.items()
+    ]
+    return tuple(notes)
+
+
+def _passes(base: nn.Module) -> Iterator[tuple[Flow, Inputs]]:
+    """Yield what each way of running `base` showed, and its inputs."""
     end = time.thread_time() + SECONDS
     for make, device, implementation in ATTEMPTS:
         try:
-            inputs = inputs_for(make(base), device)
+            inputs = inputs_for(make(base), device, end - time.thread_time())
         except NoInputsError as error:
-            yield Flow(failure=str(error)), ()
+            yield Flow(failure=str(error)), Inputs()
             return
         except Exception as error:
-            yield Flow(failure=brief(error)), ()
+            yield Flow(failure=brief(error)), Inputs()
             continue
         # Gradients show what autograd keeps, but some forwards write where they must not.
         for gradients in (True, False):
@@ -68,13 +81,14 @@ def _passes(base: nn.Module) -> Iterator[tuple[Flow, tuple[str, ...]]]:
             if left <= 0:
                 return
             twin = make(base)
+            fill_in(twin, inputs.filled)
             weights = dict(layer_weights(twin))
             flow = run(twin, weights, inputs, implementation, gradients=gradients, seconds=left)
-            yield flow, tuple(inputs)
+            yield flow, inputs
 
 
 def _observation(
-    modules: Collection[Module], flow: Flow, inputs: tuple[str, ...], reason: str | None
+    modules: Collection[Module], flow: Flow, inputs: Inputs, reason: str | None
 ) -> Observation:
     if not flow.steps:
         return Observation(reason=reason)
@@ -84,7 +98,7 @@ def _observation(
     roles |= attention_roles(trace)
     return Observation(
         modules={m.path: _observed(m, flow, roles.get(m.path)) for m in modules},
-        inputs=inputs,
+        inputs=tuple(inputs),
         attentions=len(trace.attentions),
         is_partial=flow.failure is not None,
         reason=reason,

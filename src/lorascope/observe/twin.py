@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
-LEFT_OPEN: Mapping[str, int] = {"top_k": 1, "num_experts_per_tok": 1}
-"""Attribute of a module → what it is on the copy where a config leaves it out (None)."""
+from lorascope.observe.inputs.fill import fill_in, left_open
 
 
 def meta_twin(model: nn.Module) -> nn.Module:
@@ -56,11 +55,9 @@ def experts_implementation(model: nn.Module) -> str:
 
 def _settle(twin: nn.Module) -> None:
     """Fill in what the config leaves open and the forward pass needs; keep no cache."""
+    fill_in(twin, left_open(twin))
     experts = experts_implementation(twin)
     for module in twin.modules():
-        for name, value in LEFT_OPEN.items():
-            if getattr(module, name, value) is None:
-                setattr(module, name, value)
         config = getattr(module, "config", None)
         if config is None:
             continue

@@ -69,6 +69,7 @@ def _observation(observation: ObservationInfo | None) -> dict[str, Any] | None:
         "attentions": observation.attentions,
         "is_partial": observation.is_partial,
         "reason": observation.reason,
+        "notes": list(observation.notes),
     }
 
 

@@ -51,6 +51,7 @@ def observation_text(inventory: Inventory) -> str:
     text = f"one forward pass given {', '.join(observation.inputs)}"
     if observation.attentions:
         text += f"; {counted(observation.attentions, 'attention')} ran"
+    text = "; ".join((text, *observation.notes))
     return text if observation.reason is None else f"{text}; only in part: {observation.reason}"
 
 

@@ -123,7 +123,7 @@ def _observation(values: dict[str, Any] | None) -> ObservationInfo | None:
         return None
     observation = ObservationInfo(**values)
     check_fields(observation)
-    return replace(observation, inputs=tuple(observation.inputs))
+    return replace(observation, inputs=tuple(observation.inputs), notes=tuple(observation.notes))
 
 
 def _observed(columns: dict[str, list[Any]]) -> list[Observed]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,7 +21,9 @@ from lorascope.observe.inputs.tokens import TEXT, placeholder, text_tokens
 from lorascope.observe.known_values import TooSlowError, known_values
 
 TRIAL_SECONDS = 15.0
-"""A trial of one choice of inputs is cut after so long; what ran until then will do."""
+"""A trial of one choice of inputs is cut after so much computing; what ran until then will do."""
+MOST_FORMS = 3
+"""Forms of one modality that are tried on the whole model."""
 
 
 class NoInputsError(Exception):
@@ -31,6 +35,8 @@ class Inputs(dict[str, Any]):
 
     left_out: tuple[str, ...] = ()
     """What the class takes besides but was not given, and why."""
+    filled: Mapping[str, int] = MappingProxyType({})
+    """Fields that the config leaves open, and what the inputs need there: `fill_in` sets them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ MODALITIES = (
 )
 
 
-def inputs_for(model: nn.Module, device: str) -> Inputs:  # noqa: ARG001 - see below
+def inputs_for(model: nn.Module, device: str, seconds: float = 60.0) -> Inputs:  # noqa: ARG001 - see below
     """Return keyword arguments for one forward pass: text, and what else the class takes.
 
     The tensors lie on the CPU and have values, also for a model on meta: it runs on them inside
@@ -75,21 +81,24 @@ def inputs_for(model: nn.Module, device: str) -> Inputs:  # noqa: ARG001 - see b
     Args:
         model: A copy of a transformers model, without weights; parts of it may be run.
         device: Where its weights are: `meta` or `cpu`.
+        seconds: Computing time for all trials together; what comes after it is taken untried.
 
     Raises:
         NoInputsError: Its forward takes nothing that is known here.
     """
     facts = facts_of(model)
-    found = [_Found(modality, facts) for modality in MODALITIES]
+    clock = _Clock(time.thread_time() + seconds)
+    found = [_Found(modality, facts, clock) for modality in MODALITIES]
     candidates = [list(each.candidates()) for each in found]
     choices = [_whole(facts, chosen) for chosen in product(*candidates)]
     if facts.takes("input_ids") and any(given.arguments for given, *_ in candidates):
         choices.append(_whole(facts, ()))
-    inputs, failure = _first_that_runs(model, choices)
+    inputs, failure = _first_that_runs(model, choices, clock)
     reasons = [each.left_out for each in found if each.left_out]
     if failure and inputs is choices[-1]:
         reasons.append(f"all but text: {failure}")
     inputs.left_out = tuple(reasons)
+    inputs.filled = facts.filled
     if not inputs.keys() - {"use_cache"}:
         takes = ", ".join(sorted(facts.names)[:4])
         raise NoInputsError(f"its forward takes no input_ids but {takes}")
@@ -105,6 +114,17 @@ class _Given:
     kind: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """When the trials end."""
+
+    end: float
+
+    def for_a_trial(self) -> float:
+        """Return the computing time that the next trial may take."""
+        return min(TRIAL_SECONDS, self.end - time.thread_time())
+
+
 def brief(error: Exception) -> str:
     """Return the error's class and the beginning of its message."""
     return f"{type(error).__name__}: {error}".splitlines()[0][:160]
@@ -113,29 +133,35 @@ def brief(error: Exception) -> str:
 class _Found:
     """What is found out about one modality of one model."""
 
-    def __init__(self, modality: Modality, facts: Facts) -> None:
+    def __init__(self, modality: Modality, facts: Facts, clock: _Clock) -> None:
         self._modality = modality
         self._facts = facts
+        self._clock = clock
         self.left_out = ""
 
     def candidates(self) -> Iterator[_Given]:
-        """Yield the forms to try: one whose features could be made, or each where none tells."""
+        """Yield the forms to try: those whose features could be made, or each where none tells."""
         forms = list(self._modality.forms(self._facts))
         method = method_of(self._facts.model, *self._modality.methods) if forms else None
         if method is None:
             yield from (self._given(form, 0) for form in forms or [{}])
             return
         failure = ""
+        made = 0
         for form in forms:
+            given = form | beside_text(self._facts, None, {})
             try:
-                count = feature_count(method, form | beside_text(self._facts, None, {}))
+                count = feature_count(method, given, self._clock.for_a_trial())
             except Exception as error:
                 failure = failure or brief(error)
                 continue
             yield self._given(form, count)
-            return
-        self.left_out = f"{self._modality.name}: {failure}"
-        yield _Given({})
+            made += 1
+            if made == MOST_FORMS:
+                return
+        if not made:
+            self.left_out = f"{self._modality.name}: {failure}"
+            yield _Given({})
 
     def _given(self, form: dict[str, Any], count: int) -> _Given:
         if not form or not self._facts.takes("input_ids"):
@@ -166,7 +192,7 @@ def _whole(facts: Facts, chosen: Iterable[_Given]) -> Inputs:
     return inputs
 
 
-def _first_that_runs(model: nn.Module, choices: list[Inputs]) -> tuple[Inputs, str]:
+def _first_that_runs(model: nn.Module, choices: list[Inputs], clock: _Clock) -> tuple[Inputs, str]:
     """Return the choice to take and why the first one was not taken.
 
     The only choice is taken unseen; of several, the first with which the whole model runs, or
@@ -176,7 +202,7 @@ def _first_that_runs(model: nn.Module, choices: list[Inputs]) -> tuple[Inputs, s
     if len(choices) > 1:
         for choice in choices:
             try:
-                with torch.no_grad(), known_values(TRIAL_SECONDS):
+                with torch.no_grad(), known_values(clock.for_a_trial()):
                     model(**choice)
             except TooSlowError:
                 return choice, ""

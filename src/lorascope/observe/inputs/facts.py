@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,6 +23,8 @@ class Facts:
     """Arguments of its forward."""
     required: tuple[str, ...]
     """Those without a default."""
+    filled: dict[str, int] = field(default_factory=dict)
+    """Fields of the config that are None, and what was put there to make inputs."""
 
     @property
     def config(self) -> Any:

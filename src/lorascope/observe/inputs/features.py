@@ -11,8 +11,8 @@ from torch import nn
 
 from lorascope.observe.known_values import known_values
 
-SECONDS = 15.0
-"""Time that the features of one modality are given."""
+_IMAGES = 4
+"""Dimensions of a batch of images; a list of images for each sample has one more."""
 
 
 def method_of(model: nn.Module, *names: str) -> Callable[..., Any] | None:
@@ -31,16 +31,26 @@ def method_of(model: nn.Module, *names: str) -> Callable[..., Any] | None:
     return None
 
 
-def feature_count(method: Callable[..., Any], given: Mapping[str, Any]) -> int:
+def feature_count(method: Callable[..., Any], given: Mapping[str, Any], seconds: float) -> int:
     """Return how many tokens the features of `given` take.
 
     Args:
         method: What makes them, of a model without weights: it runs.
         given: Arguments of forward; those that the method knows are handed to it.
+        seconds: Computing time that it is given.
     """
     names = inspect.signature(method).parameters
-    with torch.no_grad(), known_values(SECONDS):
-        made = method(**{name: value for name, value in given.items() if name in names})
+    handed = {name: value for name, value in given.items() if name in names}
+    pixels = handed.get("pixel_values")
+    if (
+        pixels is not None
+        and pixels.dim() > _IMAGES
+        and "pixel_attention_mask" in given.keys() - names
+    ):
+        # Whoever keeps the mask of a list of images to itself hands on the images one by one.
+        handed["pixel_values"] = pixels.flatten(0, 1)
+    with torch.no_grad(), known_values(seconds):
+        made = method(**handed)
     return _rows(made)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from lorascope.observe.inputs.facts import Facts, configs_within
+from lorascope.observe.inputs.fill import fill_in
 
 TEXT = 8
 """Tokens of text."""
@@ -41,7 +42,8 @@ def placeholder(facts: Facts, names: Sequence[str]) -> int | None:
     """Return the token in whose places features go; None if the config has no field for it.
 
     Where the field is empty, as in configs that the checkpoint's tokenizer fills, the last id of
-    the vocabulary is written into it: into the copy's config, which nothing else reads.
+    the vocabulary is written into it: into the copy's config, which nothing else reads. It is
+    noted in `facts.filled`.
     """
     for config in (found for _, found in configs_within(facts.config)):
         for name in names:
@@ -49,16 +51,10 @@ def placeholder(facts: Facts, names: Sequence[str]) -> int | None:
                 value = getattr(config, name)
                 if value is None:
                     value = facts.setting("vocab_size", part="text", default=2) - 1
-                    _fill(facts, config, name, value)
+                    facts.filled[name] = value
+                    fill_in(facts.model, {name: value})
                 return int(value)
     return None
-
-
-def _fill(facts: Facts, config: Any, name: str, value: int) -> None:
-    setattr(config, name, value)
-    for module in facts.model.modules():
-        if getattr(module, name, value) is None:
-            setattr(module, name, value)
 
 
 def _special(facts: Facts) -> Iterator[int]:
