@@ -22,6 +22,7 @@ from lorascope.core.observation import Call
 from lorascope.core.plan import Plan
 from lorascope.observe.inspected import inspect_module
 from lorascope.planning import PRESETS, make_plan, request_from
+from lorascope.planning.trainable import NEVER
 from lorascope.roles.matcher import Matcher
 
 _SIZES = {
@@ -208,7 +209,7 @@ def test_no_preset_chooses_a_dead_or_non_affine_module(name: str) -> None:
         never = {
             m.path
             for m in inventory.modules
-            if {"forward_never_called", "not_affine"} & set(m.hazards)
+            if NEVER & set(m.hazards)
         }
         assert never
         for plan in plans(inventory):

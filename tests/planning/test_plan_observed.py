@@ -24,8 +24,14 @@ def seen(what: Observed) -> Inventory:
 
 
 DEAD = seen(Observed(Call.READ_DIRECTLY))
+BYPASSED = seen(Observed(Call.READ_ON_SOME_WAYS))
 ODD = seen(Observed(Call.CALLED, Role.FFN_GATE, affine=False))
 MISSED = seen(Observed(Call.NOT_REACHED))
+HAZARDOUS = [
+    (DEAD, "forward_never_called"),
+    (BYPASSED, "forward_bypassed_by_kernel"),
+    (ODD, "not_affine"),
+]
 
 
 def advice(plan: Plan) -> str:
@@ -37,25 +43,21 @@ def targets(plan: Plan) -> set[str]:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("inventory", [DEAD, ODD], ids=["dead", "not affine"])
+@pytest.mark.parametrize("inventory", [DEAD, BYPASSED, ODD], ids=["dead", "bypassed", "not affine"])
 def test_no_preset_chooses_what_was_observed_not_to_learn(
     inventory: Inventory, preset: str
 ) -> None:
     assert not targets(make_plan(inventory, request_from(preset=preset))) & set(GATE)
 
 
-@pytest.mark.parametrize(
-    ("inventory", "hazard"), [(DEAD, "forward_never_called"), (ODD, "not_affine")]
-)
+@pytest.mark.parametrize(("inventory", "hazard"), HAZARDOUS)
 def test_what_is_left_out_is_told_with_its_reason(inventory: Inventory, hazard: str) -> None:
     plan = make_plan(inventory, request_from(preset="ffn"))
     assert f"Left out: gate_proj (3), {HAZARDS[hazard]} (observed)." in advice(plan)
     assert "Left out" not in advice(make_plan(inventory, request_from(preset="qv")))
 
 
-@pytest.mark.parametrize(
-    ("inventory", "hazard"), [(DEAD, "forward_never_called"), (ODD, "not_affine")]
-)
+@pytest.mark.parametrize(("inventory", "hazard"), HAZARDOUS)
 @pytest.mark.parametrize("roles", ["gate", "ffn.gate", "q,gate"])
 def test_roles_that_name_nothing_else_are_refused_with_the_reason(
     inventory: Inventory, hazard: str, roles: str

@@ -120,8 +120,11 @@ class Module:
 
 HAZARDS: Mapping[str, str] = {
     "forward_never_called": (
-        "its weight is read past its forward, always or on some ways through the code: LoRA there"
-        " learns nothing"
+        "its weight is read and its forward never called: LoRA there learns nothing"
+    ),
+    "forward_bypassed_by_kernel": (
+        "on some ways through the code, such as fused kernels, its weight is read past its forward:"
+        " LoRA there may learn nothing"
     ),
     "not_affine": (
         "a subclass of a linear whose output is not x·Wᵀ + b: LoRA's sum is wrong here or fails"
@@ -144,6 +147,7 @@ def is_observed(hazard: str, module: Module) -> bool:
         return False
     return {
         "forward_never_called": seen.call is Call.READ_DIRECTLY,
+        "forward_bypassed_by_kernel": seen.call is Call.READ_ON_SOME_WAYS,
         "not_affine": seen.affine is False,
     }.get(hazard, False)
 

@@ -190,7 +190,7 @@ def _defaults(node: ast.FunctionDef) -> dict[str, object]:
     }
 
 
-def _names_bound(node: ast.FunctionDef) -> Iterator[str]:
+def _names_bound(node: ast.AST) -> Iterator[str]:
     for part in ast.walk(node):
         if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
             yield part.id

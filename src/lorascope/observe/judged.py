@@ -10,7 +10,7 @@ from lorascope.build.walk import base_model_of, named_base_modules
 from lorascope.core.observation import Call, Observation, Observed
 from lorascope.core.roles import Kind
 from lorascope.observe.affine import not_affine
-from lorascope.observe.direct_reads import read_directly
+from lorascope.observe.direct_reads import Read, direct_reads
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -31,22 +31,31 @@ def judged(model: nn.Module, observation: Observation) -> Observation:
     base = base_model_of(model)
     kinds = {path: shape_of(module).kind for path, module in named_base_modules(base)}
     affine = {_bare(path, kinds): found for path, found in not_affine(base).items()}
-    read = {_bare(path, kinds) for path in read_directly(base)}
+    read = {_bare(path, kinds): how for path, how in direct_reads(base).items()}
     modules = {
         path: replace(
             seen,
-            call=Call.READ_DIRECTLY if path in read else seen.call,
+            call=_call(seen.call, read.get(path)),
             affine=affine.get(path, seen.affine),
         )
         for path, seen in observation.modules.items()
     }
-    against = read | {path for path, is_affine in affine.items() if not is_affine}
+    against = read.keys() | {path for path, is_affine in affine.items() if not is_affine}
     # Nobody asks anything of a container: a norm may be read as its model likes.
     listed = {path for path, kind in kinds.items() if kind is not Kind.CONTAINER}
     for path in sorted((against & listed) - modules.keys()):
-        call = Call.READ_DIRECTLY if path in read else Call.NOT_REACHED
+        call = _call(Call.NOT_REACHED, read.get(path))
         modules[path] = Observed(call, affine=affine.get(path))
     return replace(observation, modules=modules)
+
+
+def _call(shown: Call, read: Read | None) -> Call:
+    """Return what the pass and the source say together of how a module is used."""
+    if read is None or shown is Call.READ_DIRECTLY:
+        return shown
+    if shown is Call.CALLED or read is Read.SOMETIMES:
+        return Call.READ_ON_SOME_WAYS
+    return Call.READ_DIRECTLY
 
 
 def _bare(path: str, known: Collection[str]) -> str:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from lorascope.core.inventory import HAZARDS, Module, is_observed
 
-NEVER = frozenset({"forward_never_called", "not_affine", "state_space_kernel", "unsupported_class"})
-"""Hazards for which a module is never chosen: PEFT refuses it, or it would learn nothing."""
+NEVER = frozenset(
+    {
+        "forward_never_called",
+        "forward_bypassed_by_kernel",
+        "not_affine",
+        "state_space_kernel",
+        "unsupported_class",
+    }
+)
+"""Hazards for which a module is never chosen: PEFT refuses it, or it may learn nothing."""
 
 
 def is_hazardous(module: Module) -> bool:

@@ -80,6 +80,7 @@ def _shown(module: Module, seen: Observed) -> Mapping[str, bool]:
     shown: dict[str, bool] = {}
     if module.kind is not Kind.EXPERT_PARAMETER and seen.call is not Call.NOT_REACHED:
         shown["forward_never_called"] = seen.call is Call.READ_DIRECTLY
+        shown["forward_bypassed_by_kernel"] = seen.call is Call.READ_ON_SOME_WAYS
     if seen.affine is not None:
         shown["not_affine"] = not seen.affine
     return shown
