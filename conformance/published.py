@@ -74,9 +74,11 @@ CORRECTED: Mapping[str, Corrected] = MappingProxyType(
         "qwen3_omni_moe_thinker": Corrected(
             {
                 "audio_config": {"output_dim": 2048},
+                "text_config": {"num_attention_heads": 32, "head_dim": 128},
                 "vision_config": {"out_hidden_size": 2048},
             },
-            "features of images and sounds are 3584 wide, the text's hidden states 2048",
+            "2048 divided by 28 heads gives heads of 73, which rotary embeddings cannot halve, and"
+            " features of images and sounds are 3584 wide, the text's hidden states 2048",
             "Qwen/Qwen3-Omni-30B-A3B-Instruct",
         ),
         "qwen3_vl": _vision_width(4096, "Qwen/Qwen3-VL-8B-Instruct"),
