@@ -43,6 +43,11 @@ _SHORT_CONVOLUTION = (
 _BATCH = (
     "the shared experts are one batch of products, each weighed before its last layer, and summed"
 )
+_SHARED = (
+    "the shared block hands on what its feed-forward makes to one more layer, which alone is added"
+)
+_ROUTER = "the first steps of a router of several layers; its last one makes the scores"
+_ADAPTER = "an adapter built in: small, but by its flow a feed-forward"
 _CONNECTOR = "maps image features to the width of the text, so that nothing is added to its input"
 _TWICE = "passes on through the in_proj of an `nn.MultiheadAttention`, which counts as its maker"
 
@@ -63,6 +68,18 @@ EXPLAINED: tuple[Explanation, ...] = (
     Explanation(
         ("ernie4_5_vl_moe",), "*.resampler_model.*_linear.fc2", "ffn.down", NOTHING, _RESAMPLER
     ),
+    *(
+        Explanation(("zaya",), f"*.mlp.gate.{name}", "moe.router", NOTHING, _ROUTER)
+        for name in ("down_proj", "router_mlp.fc1", "router_mlp.fc2")
+    ),
+    *(
+        Explanation(
+            ("zamba2",), f"*.shared_transformer.feed_forward.{name}", role, NOTHING, _SHARED
+        )
+        for name, role in (("gate_up_proj", "ffn.gate_up"), ("down_proj", "ffn.down"))
+    ),
+    Explanation(("xmod",), "*.adapter_modules.*.dense1", "ffn.other", "ffn.up", _ADAPTER),
+    Explanation(("xmod",), "*.adapter_modules.*.dense2", "ffn.other", "ffn.down", _ADAPTER),
     *(
         Explanation(("idefics2",), f"*.modality_projection.{name}", role, NOTHING, _CONNECTOR)
         for name, role in (
