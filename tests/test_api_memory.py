@@ -202,3 +202,47 @@ def test_a_step_that_fails_is_told() -> None:
 
     with pytest.raises(MemoryPredictionError, match="no forward here"):
         lorascope.plan(Failing(LlamaConfig(**SIZES)), setup=SETUP)
+
+
+@pytest.fixture
+def with_table(tmp_path: Path) -> str:
+    sizes = {"n_embd": 16, "n_layer": 2, "n_head": 2, "vocab_size": 32, "n_positions": 24}
+    path = tmp_path / "config.json"
+    path.write_text(
+        json.dumps({"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], **sizes})
+    )
+    return str(path)
+
+
+def test_the_default_length_is_as_many_as_there_are_positions(with_table: str) -> None:
+    plan = lorascope.plan(with_table, setup={})
+    assert plan.memory is not None
+    assert plan.memory.setup.seq_len == 24
+    assert lorascope.predict_memory(with_table, plan) == plan.memory
+    known, engine = lorascope.inspect(with_table), api.predictor(with_table)
+    setup = api.fit(known, PlanRequest(), engine).setup
+    assert setup is not None
+    assert setup.seq_len == 24
+
+
+def test_a_length_beyond_the_positions_is_refused(with_table: str) -> None:
+    plan = lorascope.plan(with_table)
+    for setup in ({"seq_len": 25}, TrainingSetup(seq_len=25), TrainingSetup()):
+        for ask in (
+            lambda s: lorascope.plan(with_table, setup=s),
+            lambda s: lorascope.predict_memory(with_table, plan, s),
+        ):
+            with pytest.raises(PlanError, match="this model has 24 positions"):
+                ask(setup)
+
+
+def test_rotary_models_run_beyond_their_positions_and_a_note_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({**SIZES, "max_position_embeddings": 24}))
+    within = lorascope.plan(str(path), setup={}).memory
+    beyond = lorascope.plan(str(path), setup={**SETUP, "seq_len": 25}).memory
+    assert within is not None
+    assert beyond is not None
+    assert within.setup.seq_len == 24
+    assert not [note for note in within.notes if "was made for" in note]
+    assert "25 tokens are beyond the 24 positions the model was made for" in beyond.notes[-1]

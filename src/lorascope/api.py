@@ -33,13 +33,14 @@ from lorascope.source.resolver import resolve
 if TYPE_CHECKING:
     from torch import nn
 
+    from lorascope.core.inventory import ModelInfo
     from lorascope.core.memory import Memory
     from lorascope.core.plan import Plan
     from lorascope.core.training import TrainingSetup
     from lorascope.matching.result import Match
     from lorascope.memory import Predictor
     from lorascope.planning import Budget, Fitted, PlanRequest
-    from lorascope.planning.fitted import OnTry
+    from lorascope.planning.fitted import OnTry, Predict
     from lorascope.source.model_source import ModelSource
 
 
@@ -120,7 +121,8 @@ def plan(
         preset: `qv`, `attention`, `extended`, `ffn`, `vod` or `all-linear`; None for `qv`, or for
             what the option `task` advises.
         setup: The training step whose memory is predicted (`plan.memory`), as a `TrainingSetup`
-            or a mapping of its fields; None for no prediction.
+            or a mapping of its fields; None for no prediction. A mapping without `seq_len` gets
+            2048, or as many as the model has positions.
         max_memory: Most memory of one device, as bytes or text such as `24GiB`; the plan and the
             setup are changed until the predicted step fits. Without a setup the default one holds.
         trade: What may be given up for that: some of `checkpointing`, `batch`, `rank`,
@@ -149,6 +151,8 @@ def plan(
     asks_memory = step is not None or budget.max_memory is not None or facts
     engine = predictor(model) if asks_memory else None
     known = _inventory(model)
+    if engine is not None:
+        step = _step(setup, known.model)
     return fit(known, request, engine, setup=step, budget=budget, scores=read, facts=facts).plan
 
 
@@ -180,7 +184,6 @@ def fit(
         MemoryPredictionError: The training step as asked cannot be predicted.
         MissingDependencyError: The scores need a solver that is not installed.
     """
-    from lorascope.core.training import TrainingSetup
     from lorascope.planning import work_out
 
     fitted = work_out(
@@ -188,8 +191,8 @@ def fit(
         request,
         budget=budget,
         scores=None if scores is None else read_scores(scores),
-        setup=None if engine is None else setup or TrainingSetup(),
-        predict=None if engine is None else engine.predict,
+        setup=None if engine is None else _step(setup, inventory.model),
+        predict=None if engine is None else predicting(engine),
         on_try=on_try,
     )
     plan, setup = fitted.plan, fitted.setup
@@ -218,10 +221,17 @@ def predict_memory(
         MemoryPredictionError: The step cannot be predicted.
         MissingDependencyError: torch, transformers or PEFT is not installed.
     """
-    from lorascope.core.training import TrainingSetup
+    return predicting(predictor(model))(plan, _step(setup, plan.model))
 
-    memory: Memory = predictor(model).predict(plan, _setup(setup) or TrainingSetup())
-    return memory
+
+def predicting(engine: Predictor) -> Predict:
+    """Return what predicts with `engine` and notes sequences that the model was not made for."""
+    from lorascope.core.seq_len import with_positions_noted
+
+    def predict(plan: Plan, setup: TrainingSetup) -> Memory:
+        return with_positions_noted(engine.predict(plan, setup), plan.model)
+
+    return predict
 
 
 def predictor(
@@ -383,6 +393,18 @@ def _setup(setup: TrainingSetup | Mapping[str, Any] | None) -> TrainingSetup | N
     from lorascope.core.training import setup_from
 
     return setup_from(setup) if isinstance(setup, Mapping) else setup
+
+
+def _step(setup: TrainingSetup | Mapping[str, Any] | None, model: ModelInfo) -> TrainingSetup:
+    """Return the training step asked for, its sequences within the model's positions."""
+    from lorascope.core.seq_len import seq_len_within
+    from lorascope.core.training import TrainingSetup
+
+    step = _setup(setup)
+    is_stated = isinstance(setup, TrainingSetup) or "seq_len" in (setup or {})
+    asked = step.seq_len if step is not None and is_stated else None
+    seq_len = seq_len_within(asked, model.positions, model.stated_positions)
+    return replace(step or TrainingSetup(), seq_len=seq_len)
 
 
 def _built(

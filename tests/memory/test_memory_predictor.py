@@ -88,8 +88,8 @@ def test_modules_without_a_gradient_have_no_state() -> None:
 
 
 def test_a_sequence_beyond_the_positions() -> None:
-    with pytest.raises(MemoryPredictionError, match="129 tokens is asked for; LlamaForCausalLM"):
-        _predict(setup=replace(SETUP, seq_len=129))
+    with pytest.raises(MemoryPredictionError, match="129 tokens is asked for; GPT2LMHeadModel"):
+        _predict("gpt2", setup=replace(SETUP, seq_len=129))
 
 
 def test_a_forward_pass_that_raises_says_where_and_why() -> None:

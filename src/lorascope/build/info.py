@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import transformers
 
+from lorascope.build.positions import positions_within
 from lorascope.build.walk import base_layer_of, named_base_modules
 from lorascope.core.inventory import ModelInfo
 from lorascope.core.tasks import CLASSIFIER_HEADS, task_of_class
@@ -49,7 +50,8 @@ def model_info(model: nn.Module, reference: str, total_params: int) -> ModelInfo
         vocab_size=sizes.vocab_size,
         num_experts=sizes.num_experts,
         experts_per_token=sizes.experts_per_token,
-        positions=positions_of(config),
+        positions=positions_within(model, positions_of(config), input_embedding),
+        stated_positions=positions_of(config),
         total_params=total_params,
         dtype=sizes.dtype,
         base_model=getattr(model, "name_or_path", None) or None,
@@ -82,7 +84,7 @@ def built_sizes(config: Any) -> StatedSizes:
 
 
 def positions_of(config: Any) -> int | None:
-    """Return the most tokens of a sequence that a model's config states, None if it states none."""
+    """Return the positions that a model's config states, None if it states none."""
     text = _text_config(config)
     stated = (getattr(text, name, None) for name in _POSITIONS)
     return next((n for n in stated if isinstance(n, int) and n > 0), None)

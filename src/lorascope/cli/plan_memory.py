@@ -61,12 +61,13 @@ class MemoryRequest:
                 request,
                 budget=self.budget,
                 setup=setup,
-                predict=_predictor(self.options).predict,
+                predict=api.predicting(_predictor(self.options)),
                 on_try=_counting(say),
             )
 
     def _setup_for(self, setup: TrainingSetup, inventory: Inventory) -> TrainingSetup:
-        seq_len = seq_len_within(self.options.seq_len, inventory.model.positions)
+        model = inventory.model
+        seq_len = seq_len_within(self.options.seq_len, model.positions, model.stated_positions)
         return replace(setup, seq_len=seq_len)
 
 

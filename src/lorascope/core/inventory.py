@@ -173,7 +173,10 @@ class ModelInfo:
     num_experts: int | None = None
     experts_per_token: int | None = None
     positions: int | None = None
-    """Most tokens of a sequence, as the config states it."""
+    """Most tokens of a sequence that the model's table of positions has room for; None if it has no
+    table, so that nothing stops a longer one (rotary, relative)."""
+    stated_positions: int | None = None
+    """Positions that the model was made for, as the config states them."""
     total_params: int = 0
     """Parameters of the whole model, each tensor once."""
     dtype: str | None = None
