@@ -81,12 +81,12 @@ EXPLAINED: tuple[Explanation, ...] = (
     Explanation(("xmod",), "*.adapter_modules.*.dense1", "ffn.other", "ffn.up", _ADAPTER),
     Explanation(("xmod",), "*.adapter_modules.*.dense2", "ffn.other", "ffn.down", _ADAPTER),
     *(
-        Explanation(("idefics2",), f"*.modality_projection.{name}", role, NOTHING, _CONNECTOR)
-        for name, role in (
-            ("gate_proj", "ffn.gate"),
-            ("up_proj", "ffn.up"),
-            ("down_proj", "ffn.down"),
+        Explanation((model_type,), f"{path}.{name}_proj", f"ffn.{name}", NOTHING, _CONNECTOR)
+        for model_type, path in (
+            ("idefics2", "*.modality_projection"),
+            ("molmo2", "*.image_projector"),
         )
+        for name in ("gate", "up", "down")
     ),
     *(
         Explanation(
