@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import transformers
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
+from lorascope.observe import observe
 from lorascope.observe.attempts import quiet
 from lorascope.observe.inputs import NoInputsError, inputs_for
 from lorascope.observe.known_values import known_values
@@ -40,6 +42,20 @@ SEQ2SEQ = {
     "encoder_ffn_dim": 48,
     "decoder_ffn_dim": 48,
     "vocab_size": 128,
+}
+BLIP = {
+    "text_config": {
+        "model_type": "opt",
+        "hidden_size": 32,
+        "word_embed_proj_dim": 32,
+        "ffn_dim": 48,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
+        "vocab_size": 128,
+    },
+    "vision_config": {**ENCODER, "num_hidden_layers": 1, "image_size": 28},
+    "qformer_config": {**ENCODER, "encoder_hidden_size": 32, "vocab_size": 128},
+    "num_query_tokens": 4,
 }
 GRID = {"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4}
 
@@ -128,6 +144,30 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
 """Model type → auto-class and a config of few and small layers."""
 
 
+class KeepsTheMask(nn.Module):
+    """Takes a list of images with a mask, and hands them on one by one (as PI0 does)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(image_size=4, patch_size=2, image_token_id=3, vocab_size=9)
+        self.proj = nn.Linear(16, 5)
+
+    def get_image_features(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        images, _channels, _height, _width = pixel_values.shape
+        return self.proj(pixel_values[:, 0].reshape(images, 16))
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        pixel_values: torch.Tensor,
+        pixel_attention_mask: torch.Tensor,
+    ) -> torch.Tensor:
+        samples, images = pixel_attention_mask.shape
+        features = self.get_image_features(pixel_values.flatten(0, 1))
+        assert (input_ids == 3).sum() == len(features) == samples * images
+        return features
+
+
 def tiny(model_type: str) -> nn.Module:
     auto_class, settings = CASES[model_type]
     with torch.device("meta"):
@@ -186,6 +226,52 @@ def test_what_contradicts_itself_is_left_out_and_told() -> None:
     inputs = inputs_for(meta_twin(model), "meta")
     assert "pixel_values" not in inputs
     assert inputs.left_out == ("image: RuntimeError: stride should not be zero",)
+
+
+def test_images_are_handed_on_as_the_class_does() -> None:
+    with torch.device("meta"):
+        model = KeepsTheMask()
+    inputs = inputs_for(model, "meta")
+    assert inputs["pixel_values"].shape == (1, 1, 3, 4, 4)
+    assert inputs["pixel_attention_mask"].shape == (1, 1)
+    assert inputs.left_out == ()
+
+
+def test_a_token_for_images_that_the_config_leaves_open_is_filled_on_the_copy() -> None:
+    with torch.device("meta"):
+        model = transformers.AutoModelForImageTextToText.from_config(
+            AutoConfig.for_model("blip-2", **BLIP)
+        )
+    seen = observe(model)
+    assert seen.reason is None
+    assert "pixel_values" in seen.inputs
+    assert seen.notes == ("image_token_id taken as 127, as the config states none",)
+    assert model.config.image_token_id is None
+
+
+def test_a_choice_of_experts_that_the_config_leaves_open_is_told() -> None:
+    settings = {**TEXT, "num_hidden_layers": 1, "first_k_dense_replace": 0, "n_routed_experts": 4}
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model("deepseek_v2", **settings))
+    assert model.config.num_experts_per_tok is None
+    assert observe(model).notes == ("top_k taken as 1, as the config states none",)
+    assert model.config.num_experts_per_tok is None
+
+
+def test_an_image_left_out_is_told() -> None:
+    model = tiny("llava")
+    # A layer of the vision tower that the text cannot read.
+    model.model.multi_modal_projector = nn.Linear(1, 1, device="meta")
+    seen = observe(model)
+    assert "pixel_values" not in seen.inputs
+    assert len(seen.notes) == 1
+    assert seen.notes[0].startswith("without image: ")
+
+
+def test_trials_end_with_the_time_that_is_left() -> None:
+    inputs = inputs_for(meta_twin(tiny("llava")), "meta", seconds=-1.0)
+    assert len(inputs.left_out) == 1
+    assert "pixel_values" not in inputs
 
 
 def test_text_takes_no_token_that_means_something() -> None:
