@@ -72,7 +72,7 @@ def test_alpha_belongs_to_the_main_targets() -> None:
         ("falcon", "qv", {"query_key_value"}),
         ("deepseek_v3", "qv", {"q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj"}),
         ("deepseek_lite", "qv", {"q_proj", "kv_a_proj_with_mqa", "kv_b_proj"}),
-        ("mamba", "all-linear", {"in_proj", "x_proj"}),
+        ("mamba", "all-linear", {"in_proj"}),
         ("jamba", "qv", {"q_proj", "v_proj"}),
         ("falcon_h1", "attention", {"q_proj", "k_proj", "v_proj", "o_proj"}),
         ("qwen3_next", "qv", {"q_proj", "v_proj", "in_proj_qkvz"}),
@@ -131,6 +131,7 @@ def test_what_cannot_be_trained_is_no_alternative() -> None:
 def test_hazards_are_left_out_and_told() -> None:
     said = _said(_plan(inventory("mamba"), preset="all-linear"))
     assert f"Left out: dt_proj (3), {HAZARDS['forward_never_called']}." in said
+    assert f"Left out: x_proj (3), {HAZARDS['forward_bypassed_by_kernel']}." in said
     assert f"Left out: out_proj (3), {HAZARDS['state_space_kernel']}." in said
 
 
