@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim import Optimizer
+from transformers import TrainingArguments
 
 from lorascope.core.training import OPTIMIZERS, TrainingSetup
+from lorascope.memory.fake_step import Trained
+from lorascope.memory.optimizer_step import run_optimizer
 from lorascope.memory.optimizers import make_optimizer, paged_bytes
 
 
@@ -81,5 +84,19 @@ def test_each_steps_on_fake_tensors(name: str, device: str) -> None:
 
 @pytest.mark.parametrize(("device", "foreach"), [("cuda", True), ("cpu", False)])
 def test_the_loop_is_the_devices_default(device: str, foreach: bool) -> None:
-    for name in ("adamw", "sgd"):
-        assert stepped(name, (4,), device=device).defaults["foreach"] is foreach
+    assert stepped("sgd", (4,), device=device).defaults["foreach"] is foreach
+
+
+def test_adamw_on_cuda_is_the_trainers_default() -> None:
+    assert TrainingArguments.default_optim == "adamw_torch_fused"
+    assert stepped("adamw", (4,)).defaults["fused"] is True
+    assert not stepped("adamw", (4,), device="cpu").defaults["fused"]
+
+
+def test_fused_adamw_needs_nothing_for_a_moment() -> None:
+    trained = [Trained((64, 32), torch.float32, 0)] * 3
+    step = run_optimizer(trained, TrainingSetup())
+    assert not step.changes
+    # Two states a weight, and the count of its steps in a block of its own.
+    assert step.state_bytes == 3 * (2 * 4 * 64 * 32 + 512)
+    assert run_optimizer(trained, TrainingSetup(device="cpu")).changes

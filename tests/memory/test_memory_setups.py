@@ -64,3 +64,16 @@ def test_fsdp_needs_less_of_what_stays() -> None:
     assert many.optimizer < one.optimizer
     assert many.base < one.base
     assert many.activation == one.activation
+
+
+def test_without_the_upcast_the_rest_of_a_quantized_base_keeps_its_type() -> None:
+    upcast = predicted(quantization="nf4")
+    plain = predicted(quantization="nf4", kbit_upcast=False)
+    assert upcast.parts.base - plain.parts.base == (4 - 2) * WHOLE
+    assert plain.kept_bytes < upcast.kept_bytes
+    assert any("prepare_model_for_kbit_training" in note for note in upcast.notes)
+    assert any("TRL's SFTTrainer leaves it" in note for note in plain.notes)
+
+
+def test_the_upcast_says_nothing_of_a_base_that_is_not_quantized() -> None:
+    assert predicted(kbit_upcast=False).parts == predicted().parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 from lorascope.cli.plan_options import STEP, TRADES
 from lorascope.cli.usage import UsageError, did_you_mean, quoted
@@ -22,8 +23,12 @@ _NOT_WITH_COMPARE = (
 
 def asks_for_memory(options: argparse.Namespace) -> bool:
     """Whether any option asks for the memory of a training step."""
-    asking = ("memory", "memory_facts", "plot", "max_memory", *STEP)
-    return any(getattr(options, name) for name in asking)
+    asking = ("memory", "memory_facts", "plot", "max_memory")
+    return any(getattr(options, name) for name in asking) or any(_given_of_step(options))
+
+
+def _given_of_step(options: argparse.Namespace) -> Iterator[str]:
+    return (name for name in STEP if getattr(options, name) is not None)
 
 
 def check(options: argparse.Namespace) -> None:
@@ -51,9 +56,9 @@ def check(options: argparse.Namespace) -> None:
             "lorascope plan: --force is given without --output.", "Say where to write: -o DIR"
         )
     if options.snippet and options.max_memory is None:
-        for name in ("memory", "memory_facts", *STEP):
-            if getattr(options, name):
-                raise _both("snippet", name, "The code says nothing of memory.")
+        asking = (name for name in ("memory", "memory_facts") if getattr(options, name))
+        for name in (*asking, *_given_of_step(options)):
+            raise _both("snippet", name, "The code says nothing of memory.")
     if options.trade is not None:
         _check_trades(options)
 

@@ -25,6 +25,8 @@ STEP = (
     "seq_len",
     "dtype",
     "quantization",
+    "kbit_upcast",
+    "autocast",
     "gradient_checkpointing",
     "optimizer",
     "adapter_dtype",
@@ -32,7 +34,7 @@ STEP = (
     "sharding",
     "device",
 )
-"""Options that are fields of `TrainingSetup`; None (or False) if not given."""
+"""Options that are fields of `TrainingSetup`; None if not given."""
 
 
 def add_targets(group: argparse._ArgumentGroup) -> None:
@@ -158,8 +160,22 @@ def add_memory(group: argparse._ArgumentGroup) -> None:
     _choice(group, "--dtype", DTYPES, "DTYPE", "of the base model")
     _choice(group, "--quantization", QUANTIZATIONS, "KIND", "of the base model")
     group.add_argument(
+        "--kbit-upcast",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether what is not quantized becomes float32, as by PEFT's"
+        " prepare_model_for_kbit_training (default: it does; TRL's SFTTrainer leaves it)",
+    )
+    group.add_argument(
+        "--autocast",
+        action="store_true",
+        default=None,
+        help="run the forward pass in mixed precision, as the Trainer's bf16=True or fp16=True",
+    )
+    group.add_argument(
         "--gradient-checkpointing",
         action="store_true",
+        default=None,
         help="run each block again in the backward pass instead of keeping its activations",
     )
     _choice(group, "--optimizer", OPTIMIZERS, "NAME", "")

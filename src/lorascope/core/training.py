@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
+from lorascope.core.argument import named, quoted
 from lorascope.core.errors import PlanError
 
 DTYPES = ("bf16", "fp16", "fp32")
@@ -15,7 +15,16 @@ ADAPTER_DTYPES = ("fp32", "bf16")
 SHARDINGS = ("none", "fsdp")
 DEVICES = ("cuda", "cpu")
 
-_MOST = {"--batch-size": 1_000_000, "--seq-len": 100_000_000, "--devices": 100_000}
+MOST = {"batch_size": 1_000_000, "seq_len": 100_000_000, "devices": 100_000}
+"""Largest value of the fields that count something."""
+_CHOICES = {
+    "dtype": DTYPES,
+    "quantization": QUANTIZATIONS,
+    "optimizer": OPTIMIZERS,
+    "adapter_dtype": ADAPTER_DTYPES,
+    "sharding": SHARDINGS,
+    "device": DEVICES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +32,7 @@ class TrainingSetup:
     """One training step: what goes in, in which precision, and how it is carried out.
 
     Raises:
-        PlanError: A value is not one that its option takes; the message names the option.
+        PlanError: A value is not one that its field takes; the message names field and option.
     """
 
     batch_size: int = 1
@@ -35,9 +44,16 @@ class TrainingSetup:
     """Of the base model's weights that are not quantized: one of `DTYPES`."""
     quantization: str = "none"
     """Of the base model's linear layers: one of `QUANTIZATIONS` (bitsandbytes' layouts)."""
+    kbit_upcast: bool = True
+    """Whether what is not quantized of a quantized base is float32, as PEFT's
+    `prepare_model_for_kbit_training` makes it; else it has `dtype`. Without effect where nothing
+    is quantized."""
+    autocast: bool = False
+    """Whether the forward pass runs in mixed precision, as with the Trainer's `bf16=True` or
+    `fp16=True`: in fp16 where `dtype` is fp16, else in bf16."""
     gradient_checkpointing: bool = False
     optimizer: str = "adamw"
-    """One of `OPTIMIZERS`."""
+    """One of `OPTIMIZERS`. `adamw` is PyTorch's, fused on CUDA, as the Trainer takes it."""
     adapter_dtype: str = "fp32"
     """Of the LoRA matrices: PEFT makes them float32 by default (`autocast_adapter_dtype`)."""
     devices: int = 1
@@ -48,18 +64,8 @@ class TrainingSetup:
     """Whose allocator and optimizer loop are followed: one of `DEVICES`."""
 
     def __post_init__(self) -> None:
-        for option, value in (
-            ("--batch-size", self.batch_size),
-            ("--seq-len", self.seq_len),
-            ("--devices", self.devices),
-        ):
-            _whole(option, value, _MOST[option])
-        _one_of("--dtype", self.dtype, DTYPES)
-        _one_of("--quantization", self.quantization, QUANTIZATIONS)
-        _one_of("--optimizer", self.optimizer, OPTIMIZERS)
-        _one_of("--adapter-dtype", self.adapter_dtype, ADAPTER_DTYPES)
-        _one_of("--sharding", self.sharding, SHARDINGS)
-        _one_of("--device", self.device, DEVICES)
+        for field in fields(self):
+            _check(field.name, getattr(self, field.name), field.default)
         if self.sharding != "none" and self.devices == 1:
             raise PlanError(
                 f"--sharding {self.sharding} needs more than one device; --devices is 1.",
@@ -72,24 +78,39 @@ class TrainingSetup:
         return self.batch_size * self.seq_len
 
 
-def setup_from(options: Mapping[str, Any]) -> TrainingSetup:
-    """Return the setup that a mapping of its fields makes.
+def setup_from(setup: object) -> TrainingSetup:
+    """Return the setup itself, or the one that a mapping of its fields makes.
 
     Raises:
-        PlanError: There is no such field, or its value is not one that it takes.
+        PlanError: It is neither, there is no such field, or a value is not one that its field
+            takes.
     """
+    if isinstance(setup, TrainingSetup):
+        return setup
+    if not isinstance(setup, Mapping):
+        raise PlanError(
+            f"setup is {quoted(setup)}; expected a TrainingSetup or a mapping of its fields.",
+            'For example setup={"batch_size": 4, "seq_len": 1024}.',
+        )
     known = [field.name for field in fields(TrainingSetup)]
-    for name in options:
+    for name in setup:
         if name not in known:
-            raise PlanError(f"A training setup has no {name}; expected one of {', '.join(known)}.")
-    return TrainingSetup(**options)
+            raise PlanError(
+                f"A training setup has no {quoted(name)}; expected one of {', '.join(known)}."
+            )
+    return TrainingSetup(**setup)
 
 
-def _whole(option: str, value: object, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise PlanError(f"{option} is {value!r}; expected a whole number from 1 to {most:,}.")
-
-
-def _one_of(option: str, value: object, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise PlanError(f"{option} is {value!r}; expected one of {', '.join(known)}.")
+def _check(name: str, value: object, default: object) -> None:
+    if name in MOST:
+        most = MOST[name]
+        is_taken = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+        expected = f"a whole number from 1 to {most:,}"
+    elif name in _CHOICES:
+        is_taken = isinstance(value, str) and value in _CHOICES[name]
+        expected = f"one of {', '.join(_CHOICES[name])}"
+    else:
+        is_taken = isinstance(value, type(default))
+        expected = f"a {type(default).__name__}: True or False"
+    if not is_taken:
+        raise PlanError(f"{named(name)} is {quoted(value)}; expected {expected}.")

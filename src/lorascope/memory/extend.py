@@ -21,7 +21,8 @@ def extended(step: FakeStep, zones: Sequence[Repeats]) -> FakeStep:
 
     In each zone the first three periods and the last were run. What the second did stands for
     those left out: its changes come in again for each of them, in the forward pass before the
-    last period, in the backward pass behind it.
+    last period, in the backward pass behind it. What goes between the zone's two passes goes for
+    all of them where it goes for the second.
 
     Args:
         step: Of the thinned model.
@@ -35,6 +36,7 @@ def extended(step: FakeStep, zones: Sequence[Repeats]) -> FakeStep:
     start = dict(timeline.start)
     weights, trained = list(step.weights), list(step.trained)
     insertions: dict[int, list[Change]] = {}
+    repeated: dict[int, int] = {}
     for zone in zones:
         second, third = _period(step, zone, 1), _period(step, zone, 2)
         if second != third:
@@ -46,6 +48,7 @@ def extended(step: FakeStep, zones: Sequence[Repeats]) -> FakeStep:
             trained += [replace(each, block=_plus(each.block, shift)) for each in second.trained]
         for weight in second.weights:
             start[weight.part] += weight.size * len(shifts)
+        repeated |= dict.fromkeys(_left(timeline, zone), len(shifts))
         forward, backward = _behind_third(step, zone)
         if forward is not None:
             insertions[forward] = [c for shift in shifts for c in _moved(second.forward, shift)]
@@ -57,6 +60,7 @@ def extended(step: FakeStep, zones: Sequence[Repeats]) -> FakeStep:
     for index, change in enumerate(timeline.changes):
         changes += insertions.get(index, ())
         changes.append(change)
+        changes += [change] * repeated.get(index, 0)
     return replace(
         step,
         timeline=Timeline(start, changes),
@@ -86,6 +90,23 @@ def _period(step: FakeStep, zone: Repeats, copy: int) -> _Period:
         tuple(_moved(forward, -first)),
         tuple(_moved(backward, -first)),
     )
+
+
+def _left(timeline: Timeline, zone: Repeats) -> list[int]:
+    """Return where what the second period made goes between the zone's two passes.
+
+    Copies of weights that autocast keeps until the forward pass is over go there, and what a loss
+    reads of each block.
+    """
+    begin = _begin(timeline, zone, Phase.FORWARD, zone.count - 1)
+    end = _begin(timeline, zone, Phase.BACKWARD, zone.count - 1)
+    if begin is None:
+        return []
+    first = zone.start + zone.period
+    blocks = range(first, first + zone.period)
+    changes = timeline.changes
+    window = range(begin, len(changes) if end is None else end)
+    return [at for at in window if changes[at].size < 0 and changes[at].owner in blocks]
 
 
 def _slice(timeline: Timeline, zone: Repeats, phase: Phase, copy: int) -> Sequence[Change]:

@@ -17,6 +17,7 @@ from lorascope.memory.blocks import head_of, stacks_of
 from lorascope.memory.cuda_kernels import cuda_kernels
 from lorascope.memory.failures import step_of
 from lorascope.memory.masks import without_padding
+from lorascope.memory.mixed_precision import lists_of_cuda, mixed_precision
 from lorascope.memory.places import places_followed
 from lorascope.memory.recorder import CUDA_BLOCK, Phase, Place, Recorder
 from lorascope.memory.timeline import Timeline, timeline_of
@@ -87,7 +88,7 @@ def run_step(wrapped: nn.Module, setup: TrainingSetup) -> FakeStep:
         }
         with places_followed(model, recorder, numbers, head_of(model)), recorder, _kernels(setup):
             with step_of("the forward pass"):
-                loss = _loss(wrapped(**batch), model)
+                loss = _forward(wrapped, batch, setup)
             recorder.recording.forward_end = len(recorder.recording.events)
             recorder.place = Place(Phase.BACKWARD, is_loss=True)
             with step_of("the backward pass"):
@@ -130,8 +131,14 @@ def _repeatable() -> Iterator[None]:
             gc.enable()
 
 
-def _kernels(setup: TrainingSetup) -> contextlib.AbstractContextManager[Any]:
-    return cuda_kernels() if setup.device == "cuda" else contextlib.nullcontext()
+@contextlib.contextmanager
+def _kernels(setup: TrainingSetup) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        if setup.device == "cuda":
+            stack.enter_context(cuda_kernels())
+            if setup.autocast:
+                stack.enter_context(lists_of_cuda())
+        yield
 
 
 def _make_fake(model: nn.Module) -> None:
@@ -168,6 +175,13 @@ def _part_of(tensor: torch.Tensor) -> str:
 def _row(tensor: torch.Tensor) -> int:
     rows = tensor.shape[0] if tensor.dim() else 1
     return tensor.nbytes // max(rows, 1)
+
+
+def _forward(wrapped: nn.Module, batch: dict[str, Any], setup: TrainingSetup) -> torch.Tensor:
+    model: nn.Module = wrapped.get_base_model()  # type: ignore[operator]
+    with mixed_precision(setup) as converted:
+        outputs = wrapped(**batch)
+    return _loss(converted(outputs), model)
 
 
 def _loss(outputs: Any, model: nn.Module) -> torch.Tensor:

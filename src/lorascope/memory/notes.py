@@ -9,16 +9,17 @@ from torch import nn
 
 from lorascope.memory.optimizers import paged_bytes
 from lorascope.memory.overhead import overhead_notes
-from lorascope.memory.quantized import QUANTIZATION_NOTES
+from lorascope.memory.quantized import quantization_notes
 
 if TYPE_CHECKING:
     from lorascope.core.training import TrainingSetup
     from lorascope.memory.fake_step import FakeStep
 
 _STEP = (
-    "One step in which the optimizer's state exists already; no token is padding, no autocast, "
+    "One step in which the optimizer's state exists already; no token is padding, {autocast}, "
     "no gradient accumulation."
 )
+_AUTOCAST = "the forward pass runs under autocast and its outputs are made float32"
 _TEXT_ONLY = "The batch holds text only: what images or sounds would add is left out."
 _SIZED_BY_VALUES = (
     "Some results are as large as values say ({operators}); they count as large as they can be."
@@ -38,14 +39,14 @@ def notes_on(model: nn.Module, step: FakeStep, setup: TrainingSetup) -> tuple[st
         step: What was run.
         setup: How.
     """
-    notes = [_STEP]
+    notes = [_STEP.format(autocast=_AUTOCAST if setup.autocast else "no autocast")]
     if _sees_or_hears(model):
         notes.append(_TEXT_ONLY)
     if step.sized_by_values:
         operators = ", ".join(sorted(step.sized_by_values))
         notes.append(_SIZED_BY_VALUES.format(operators=operators))
     if setup.quantization != "none":
-        notes += QUANTIZATION_NOTES
+        notes += quantization_notes(setup)
     paged = paged_bytes(setup, (math.prod(each.shape) for each in step.trained))
     if paged:
         notes.append(_PAGED.format(paged=paged))

@@ -1,4 +1,4 @@
-"""Run the optimizer of a training step on meta tensors, everything followed."""
+"""Run the optimizer of a training step on fake tensors, everything followed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from lorascope.memory.failures import step_of
 from lorascope.memory.optimizers import make_optimizer
@@ -41,7 +42,7 @@ def run_optimizer(trained: Sequence[Trained], setup: TrainingSetup) -> Optimizer
         return OptimizerStep(0, ())
     recorder = Recorder(CUDA_BLOCK if setup.device == "cuda" else 1, _FIRST_STEP)
     recorder.place = _PLACE
-    with torch.device("meta"), step_of("the optimizer's step"):
+    with FakeTensorMode(), torch.device("cpu"), step_of("the optimizer's step"):
         params = [nn.Parameter(torch.empty(each.shape, dtype=each.dtype)) for each in trained]
         optimizer = make_optimizer(setup, params)
         for param in params:
@@ -77,7 +78,7 @@ def _on_host(
     optimizer: torch.optim.Optimizer, recorder: Recorder, setup: TrainingSetup
 ) -> set[int]:
     """PyTorch keeps the count of steps in the host's memory unless the loop is fused."""
-    if setup.device != "cuda":
+    if setup.device != "cuda" or optimizer.defaults.get("fused"):
         return set()
     steps = (state.get("step") for state in optimizer.state.values())
     numbers = (recorder.number_of(step) for step in steps if isinstance(step, torch.Tensor))

@@ -15,6 +15,7 @@ from lorascope.memory.fake_step import FakeStep, run_step
 from lorascope.memory.notes import notes_on
 from lorascope.memory.optimizer_step import run_optimizer
 from lorascope.memory.overhead import overhead_bytes
+from lorascope.memory.own_plan import another_model, check_targets, is_own_size
 from lorascope.memory.recorder import OutOfTimeError, Phase, Place
 from lorascope.memory.sharding import Unit, shard
 from lorascope.memory.timeline import Timeline
@@ -52,6 +53,7 @@ class Predictor:
             MemoryPredictionError: The step of this model, plan and setup fails; the text says
                 where and why.
         """
+        check_targets(self._model, plan)
         _check_positions(plan, setup)
         zones = () if full or not self._is_thinned else zones_of(self._model, plan, setup)
         try:
@@ -63,7 +65,7 @@ class Predictor:
                 raise
             self._is_thinned, zones = False, ()
             step = self._run(plan, setup, zones)
-        _check_trained(step, plan)
+        _check_trained(self._model, step, plan)
         timeline = _whole(step, setup)
         parts, place = timeline.peak()
         total = len(self._blocks)
@@ -108,7 +110,7 @@ def _check_positions(plan: Plan, setup: TrainingSetup) -> None:
         )
 
 
-def _check_trained(step: FakeStep, plan: Plan) -> None:
+def _check_trained(model: nn.Module, step: FakeStep, plan: Plan) -> None:
     """PEFT must have made exactly the adapter that the plan counts.
 
     Raises:
@@ -116,6 +118,8 @@ def _check_trained(step: FakeStep, plan: Plan) -> None:
     """
     made = sum(weight.elements for weight in step.weights if weight.part == "adapter")
     if made != plan.trainable_params:
+        if not is_own_size(model, plan):
+            raise another_model(model, plan)
         raise MemoryPredictionError(
             f"The injected adapter has {made:,} trainable parameters, the plan"
             f" {plan.trainable_params:,}.",

@@ -18,13 +18,30 @@ from lorascope.memory.bnb_layers import Int8Linear, NF4Linear
 
 _LOADED = {"nf4": "is_loaded_in_4bit", "int8": "is_loaded_in_8bit"}
 
-QUANTIZATION_NOTES = (
+_LAYOUT = (
     "Quantized layers are counted by the layout of bitsandbytes: nf4 in blocks of 64 with double "
-    "quantization, or int8 with one scale a row and no outlier columns.",
-    "The model is prepared as by PEFT's prepare_model_for_kbit_training: what is not quantized "
-    "(embeddings, output layer, norms, stacked experts) is float32.",
+    "quantization, or int8 with one scale a row and no outlier columns."
 )
-"""What a prediction with quantized weights assumes, each one sentence."""
+_UPCAST = (
+    "What is not quantized (embeddings, output layer, norms, stacked experts) is made float32 by "
+    "PEFT's prepare_model_for_kbit_training, and so is what flows between the layers: without "
+    "checkpointing that can take more than quantization saves. PEFT's guide and Axolotl call it, "
+    "TRL's SFTTrainer does not (--no-kbit-upcast)."
+)
+_NO_UPCAST = (
+    "What is not quantized keeps {dtype}, as TRL's SFTTrainer leaves it, which also makes the "
+    "adapter bf16 (--adapter-dtype bf16); PEFT's prepare_model_for_kbit_training, which PEFT's "
+    "guide and Axolotl call, would make it float32 (--kbit-upcast)."
+)
+
+
+def quantization_notes(setup: TrainingSetup) -> tuple[str, ...]:
+    """Return what a prediction with quantized weights assumes.
+
+    Sources: PEFT 0.21.2, `utils/other.py`; TRL at f2cd5771, `trl/trainer/sft_trainer.py`; Axolotl,
+    `loaders/model.py`, `_prepare_model_for_quantization`.
+    """
+    return _LAYOUT, _UPCAST if setup.kbit_upcast else _NO_UPCAST.format(dtype=setup.dtype)
 
 
 def quantize(model: PreTrainedModel, setup: TrainingSetup) -> tuple[str, ...]:

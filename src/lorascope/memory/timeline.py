@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from lorascope.core.memory import MemoryParts
 from lorascope.memory.recorder import Phase, Place, Recording
@@ -20,6 +20,8 @@ class Change:
     part: str
     """One of `PARTS`."""
     place: Place
+    owner: int | None = field(default=None, compare=False)
+    """Index of the block in which the storage was born; None outside of the blocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ def timeline_of(
                 continue
         else:
             part = parts.setdefault(number, _part_of(number, recording, gradients, deaths))
-        changes.append(Change(birth.size if is_birth else -birth.size, part, place))
+        size = birth.size if is_birth else -birth.size
+        changes.append(Change(size, part, place, birth.place.block))
     changes_before.append(len(changes))
     marks = tuple((changes_before[at], phase, block) for at, phase, block in recording.marks)
     return Timeline(start, changes, marks)

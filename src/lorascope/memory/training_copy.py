@@ -137,7 +137,8 @@ def _cast_adapter(model: nn.Module, setup: TrainingSetup) -> None:
 def _quantize(model: Any, config: Any, setup: TrainingSetup) -> None:
     with step_of("the quantization", "Predict with --quantization none."):
         quantize(model, setup)
-        prepare(model, setup)
+        if setup.kbit_upcast:
+            prepare(model, setup)
         use_quantized_lora(config)
 
 

@@ -38,16 +38,21 @@ def setup_text(setup: TrainingSetup) -> str:
     sharding = f" with {setup.sharding}" if setup.sharding != "none" else ""
     parts = [
         f"{exact(setup.batch_size)} × {exact(setup.seq_len)} tokens",
-        f"{setup.quantization} base (the rest {setup.dtype})"
+        f"{setup.quantization} base (the rest {_rest(setup)})"
         if quantized
         else f"{setup.dtype} base",
         f"{setup.adapter_dtype} adapter",
+        "autocast" if setup.autocast else "",
         setup.optimizer,
         "gradient checkpointing" if setup.gradient_checkpointing else "",
         f"{exact(setup.devices)} devices{sharding}" if setup.devices > 1 else "",
         f"on {setup.device}",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _rest(setup: TrainingSetup) -> str:
+    return "fp32" if setup.kbit_upcast else setup.dtype
 
 
 def _parts_table(memory: Memory, width: int) -> list[Line]:
