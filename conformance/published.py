@@ -62,8 +62,9 @@ CORRECTED: Mapping[str, Corrected] = MappingProxyType(
         ),
         "glmga": _GLM,
         "llama4": Corrected(
-            {"vision_config": {"hidden_size": 1408}},
-            "four patches of 768 are joined to 3072, and the layer that reads them takes 5632",
+            {"vision_config": {"hidden_size": 1408, "vision_output_dim": 4096}},
+            "four patches of 768 are joined to 3072, and the layer that reads them takes 5632;"
+            " image features are 4096 wide, and the projector takes 7680",
             "meta-llama/Llama-4-Scout-17B-16E",
         ),
         "molmo2": Corrected(

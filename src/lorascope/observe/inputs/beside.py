@@ -40,9 +40,10 @@ def _first_language(_facts: Facts, text: torch.Tensor, _kinds: Mapping[int, int]
     return torch.zeros(text.shape[:1], dtype=torch.long)
 
 
-def _state(facts: Facts, _text: torch.Tensor, _kinds: Mapping[int, int]) -> torch.Tensor:
-    """Return the state of a robot (PI0)."""
-    return torch.ones((1, facts.setting("max_state_dim", default=1)), dtype=facts.dtype)
+def _state(facts: Facts, _text: torch.Tensor, _kinds: Mapping[int, int]) -> torch.Tensor | None:
+    """Return the state of a robot (PI0); None for a class that keeps another kind (RWKV)."""
+    width = facts.setting("max_state_dim")
+    return None if width is None else torch.ones((1, width), dtype=facts.dtype)
 
 
 BESIDE: Mapping[str, Maker] = {
@@ -79,4 +80,4 @@ def beside_text(
     given: dict[str, Any] = {n: make(own) for n, make in SECOND_TEXTS.items() if facts.takes(n)}
     if text is not None:
         given |= {n: make(facts, text, kinds) for n, make in BESIDE.items() if facts.takes(n)}
-    return given
+    return {name: value for name, value in given.items() if value is not None}
