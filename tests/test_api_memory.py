@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 import lorascope
 from lorascope import api
@@ -147,16 +147,31 @@ def test_every_row_of_a_comparison_has_its_memory(reference: str) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"max_memory": "24"}, "--max-memory: '24' has no unit; expected"),
+        ({"max_memory": "24"}, "(--max-memory): '24' has no unit; expected"),
         ({"max_memory": "24 gigabytes"}, "has the unit 'gigabytes'; expected for example 24GiB"),
         ({"max_memory": "-3GiB"}, "'-3GiB' is no amount of memory"),
         ({"max_memory": "nanGiB"}, "'nanGiB' is no amount of memory"),
-        ({"max_memory": 0}, "--max-memory is 0"),
-        ({"max_memory": float("nan")}, "--max-memory is nan"),
-        ({"max_memory": "1GiB", "trade": ("sequence",)}, "--trade holds 'sequence'"),
+        ({"max_memory": 0}, "max_memory (--max-memory) is 0"),
+        ({"max_memory": float("nan")}, "max_memory (--max-memory) is nan"),
+        ({"max_memory": "1GiB", "trade": ("sequence",)}, "trade (--trade) holds 'sequence'"),
         ({"trade": ("rank",)}, "--trade is given without --max-memory"),
-        ({"setup": {"batch_size": 0}}, "--batch-size is 0; expected a whole number from 1"),
-        ({"setup": {"batch": 3}}, "A training setup has no batch; expected one of batch_size"),
+        (
+            {"setup": {"batch_size": 0}},
+            "batch_size (--batch-size) is 0; expected a whole number from 1",
+        ),
+        ({"setup": {"batch": 3}}, "A training setup has no 'batch'; expected one of batch_size"),
+        ({"setup": 5}, "setup is 5; expected a TrainingSetup or a mapping of its fields"),
+        ({"setup": [("batch_size", 1)]}, "setup is [('batch_size', 1)]; expected a TrainingSetup"),
+        ({"setup": {None: 1}}, "A training setup has no None; expected one of batch_size"),
+        ({"setup": {"gradient_checkpointing": "no"}}, "is 'no'; expected a bool: True or False"),
+        ({"setup": {"gradient_checkpointing": None}}, "is None; expected a bool"),
+        ({"setup": {"batch_size": 10**5000}}, "is a number of over 300 digits; expected a whole"),
+        ({"setup": {"dtype": ["bf16"]}}, "dtype (--dtype) is ['bf16']; expected one of bf16"),
+        ({"max_memory": "1GiB", "trade": 5}, "trade (--trade) is 5; expected a list"),
+        ({"max_memory": "1GiB", "trade": "rank,seq"}, "trade (--trade) holds 'seq'; expected"),
+        ({"scores": 5}, "scores is no object of names and numbers"),
+        ({"scores": [1]}, "scores is no object of names and numbers"),
+        ({"scores": b"x"}, "scores is no object of names and numbers"),
         ({"scores": {"q": float("nan")}}, "scores: the score of q is nan; expected a finite"),
         ({"scores": {}}, "scores holds 0 scores"),
         ({"scores": {"query": 1}}, "query, which is no module or role of this model"),
@@ -168,6 +183,33 @@ def test_bad_input_is_told(reference: str, options: dict[str, Any], told: str) -
     with pytest.raises(PlanError) as caught:
         lorascope.plan(reference, **options)
     assert told in str(caught.value)
+
+
+def test_one_word_is_a_list_of_trades(reference: str) -> None:
+    by_word = lorascope.plan(reference, max_memory="1GiB", trade="batch", setup=SETUP)
+    assert by_word == lorascope.plan(reference, max_memory="1GiB", trade=["batch"], setup=SETUP)
+
+
+@pytest.mark.parametrize("plan", [5, None, "qv", {"r": 8}])
+def test_only_plans_are_predicted(reference: str, plan: Any) -> None:
+    with pytest.raises(PlanError, match="expected what lorascope.plan returns"):
+        lorascope.predict_memory(reference, plan, SETUP)
+
+
+def test_a_plan_of_another_model_is_refused(reference: str) -> None:
+    gpt2 = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=2, n_head=2, vocab_size=64))
+    narrow = LlamaForCausalLM(
+        LlamaConfig(
+            hidden_size=32,
+            intermediate_size=48,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            vocab_size=64,
+        )
+    )
+    for other in (gpt2, narrow):
+        with pytest.raises(MemoryPredictionError, match="This plan is for another model"):
+            lorascope.predict_memory(reference, lorascope.plan(other), SETUP)
 
 
 def test_an_inventory_alone_predicts_nothing(reference: str) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lorascope.core.argument import named, quoted
 from lorascope.core.errors import (
     INSTALL_TORCH,
     LorascopeError,
@@ -24,6 +25,7 @@ from lorascope.core.errors import (
     UnknownModelTypeError,
 )
 from lorascope.core.inventory import Inventory
+from lorascope.core.plan import Plan
 from lorascope.core.spec import LoraSpec
 from lorascope.source.cache import Cache, cache_key
 from lorascope.source.config_file import load_config_file, read_bounded
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 
     from lorascope.core.inventory import ModelInfo
     from lorascope.core.memory import Memory
-    from lorascope.core.plan import Plan
     from lorascope.core.training import TrainingSetup
     from lorascope.matching.result import Match
     from lorascope.memory import Predictor
@@ -109,7 +110,7 @@ def plan(
     *,
     setup: TrainingSetup | Mapping[str, Any] | None = None,
     max_memory: int | str | None = None,
-    trade: Sequence[str] | None = None,
+    trade: Sequence[str] | str | None = None,
     scores: Mapping[str, float] | str | os.PathLike[str] | None = None,
     facts: bool = False,
     **options: Any,
@@ -126,7 +127,8 @@ def plan(
         max_memory: Most memory of one device, as bytes or text such as `24GiB`; the plan and the
             setup are changed until the predicted step fits. Without a setup the default one holds.
         trade: What may be given up for that: some of `checkpointing`, `batch`, `rank`,
-            `quantization`, `roles`; None for `lorascope.planning.DEFAULT_TRADES`.
+            `quantization`, `roles`, as a list or as text with commas; None for
+            `lorascope.planning.DEFAULT_TRADES`.
         scores: Worth of adapting a module, by full name, end of a name, or role, or the path of a
             JSON file of them; the modules with the largest total within the budget are chosen.
         facts: Whether to predict as well what adding or dropping each role would do; for the
@@ -140,12 +142,13 @@ def plan(
         MissingDependencyError: Memory was asked and torch, transformers or PEFT is missing.
     """
     from lorascope.planning import Budget, request_from
+    from lorascope.planning.preferences import trades_from
 
     options.setdefault("peft_version", installed_peft())
     # Beside scores a number of parameters limits the choice of modules, and not the rank.
     max_params = options.pop("max_params", None) if scores is not None else None
     request = request_from(preset=preset, **options)
-    budget = Budget(_bytes(max_memory), max_params, None if trade is None else tuple(trade))
+    budget = Budget(_bytes(max_memory), max_params, trades_from(trade))
     step = _setup(setup)
     read = None if scores is None else read_scores(scores)
     asks_memory = step is not None or budget.max_memory is not None or facts
@@ -217,11 +220,17 @@ def predict_memory(
         setup: The training step, as a `TrainingSetup` or a mapping of its fields.
 
     Raises:
-        PlanError: The setup holds a value that it does not take.
-        MemoryPredictionError: The step cannot be predicted.
+        PlanError: The plan is none, or the setup holds a value that it does not take.
+        MemoryPredictionError: The step cannot be predicted, or the plan is for another model.
         MissingDependencyError: torch, transformers or PEFT is not installed.
     """
-    return predicting(predictor(model))(plan, _step(setup, plan.model))
+    engine = predictor(model)
+    if not isinstance(plan, Plan):
+        raise PlanError(
+            f"plan is {quoted(plan)}; expected what lorascope.plan returns.",
+            "For example predict_memory(model, lorascope.plan(model)).",
+        )
+    return predicting(engine)(plan, _step(setup, plan.model))
 
 
 def predicting(engine: Predictor) -> Predict:
@@ -277,11 +286,11 @@ def read_scores(scores: Mapping[str, float] | str | os.PathLike[str]) -> Mapping
     """Read scores from a mapping or from the path of a JSON file.
 
     Raises:
-        PlanError: They cannot be read, or are no object of names and finite numbers.
+        PlanError: It is neither, they cannot be read, or are no names with finite numbers.
     """
     from lorascope.planning.scores import LARGEST_FILE, check_scores, parse_scores
 
-    if isinstance(scores, Mapping):
+    if not isinstance(scores, (str, os.PathLike)):
         return check_scores(scores, "scores")
     path = Path(scores)
     try:
@@ -386,13 +395,13 @@ def _bytes(amount: int | str | None) -> int | None:
     try:
         return parse_bytes(amount)
     except ValueError as error:
-        raise PlanError(f"--max-memory: {error}") from error
+        raise PlanError(f"{named('max_memory')}: {error}") from error
 
 
 def _setup(setup: TrainingSetup | Mapping[str, Any] | None) -> TrainingSetup | None:
     from lorascope.core.training import setup_from
 
-    return setup_from(setup) if isinstance(setup, Mapping) else setup
+    return None if setup is None else setup_from(setup)
 
 
 def _step(setup: TrainingSetup | Mapping[str, Any] | None, model: ModelInfo) -> TrainingSetup:

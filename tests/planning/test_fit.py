@@ -325,14 +325,14 @@ def test_progress_is_told_and_bounded() -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"max_memory": 0}, "--max-memory is 0; expected a number of bytes from 1"),
-        ({"max_memory": -5}, "--max-memory is -5; expected"),
-        ({"max_memory": 1.5}, "--max-memory is 1.5; expected"),
-        ({"max_memory": True}, "--max-memory is True; expected"),
-        ({"max_memory": 2**60}, "--max-memory is 1152921504606846976; expected"),
-        ({"max_params": 0}, "--max-params is 0; expected a whole number from 1"),
-        ({"max_memory": 9, "trade": ("seq",)}, "--trade holds 'seq'; expected some of"),
-        ({"max_memory": 9, "trade": "rank"}, "--trade is 'rank'; expected a list"),
+        ({"max_memory": 0}, "max_memory (--max-memory) is 0; expected a number of bytes from 1"),
+        ({"max_memory": -5}, "max_memory (--max-memory) is -5; expected"),
+        ({"max_memory": 1.5}, "max_memory (--max-memory) is 1.5; expected"),
+        ({"max_memory": True}, "max_memory (--max-memory) is True; expected"),
+        ({"max_memory": 2**60}, "max_memory (--max-memory) is 1152921504606846976; expected"),
+        ({"max_params": 0}, "max_params (--max-params) is 0; expected a whole number from 1"),
+        ({"max_memory": 9, "trade": ("seq",)}, "trade (--trade) holds 'seq'; expected some of"),
+        ({"max_memory": 9, "trade": "rank"}, "trade (--trade) is 'rank'; expected a tuple"),
         ({"trade": ("rank",)}, "--trade is given without --max-memory"),
     ],
 )

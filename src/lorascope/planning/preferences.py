@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lorascope.core.argument import named, quoted
 from lorascope.core.errors import PlanError
 from lorascope.core.numbers import MOST_BYTES
 from lorascope.core.plan import Advice
@@ -72,7 +73,7 @@ class Budget:
     """What a plan has to keep to. None means: no limit.
 
     Raises:
-        PlanError: A value is not one that its option takes; the message names the option.
+        PlanError: A value is not one that its field takes; the message names field and option.
     """
 
     max_memory: int | None = None
@@ -84,14 +85,15 @@ class Budget:
     """Which of `TRADES` may be given up; their order here says nothing. None: `DEFAULT_TRADES`."""
 
     def __post_init__(self) -> None:
-        _whole("--max-memory", self.max_memory, MOST_BYTES, "a number of bytes")
-        _whole("--max-params", self.max_params, 10**15, "a whole number")
-        if isinstance(self.trade, str):
-            raise PlanError(f"--trade is {self.trade!r}; expected a list.", _TRADE_HINT)
+        _whole("max_memory", self.max_memory, MOST_BYTES, "a number of bytes")
+        _whole("max_params", self.max_params, 10**15, "a whole number")
+        if self.trade is not None and not isinstance(self.trade, tuple):
+            raise PlanError(f"{_TRADE} is {quoted(self.trade)}; expected a tuple.", _TRADE_HINT)
         for each in self.trade or ():
             if each not in TRADES:
                 raise PlanError(
-                    f"--trade holds {each!r}; expected some of {', '.join(TRADES)}.", _TRADE_HINT
+                    f"{_TRADE} holds {quoted(each)}; expected some of {', '.join(TRADES)}.",
+                    _TRADE_HINT,
                 )
         if self.trade is not None and self.max_memory is None:
             raise PlanError(
@@ -100,11 +102,31 @@ class Budget:
             )
 
 
-_TRADE_HINT = "For example --trade checkpointing,batch,quantization."
+def trades_from(trade: object) -> tuple[str, ...] | None:
+    """Return trades given as text (`rank`, `rank,batch`) or as a list of words.
+
+    Raises:
+        PlanError: They are neither.
+    """
+    if trade is None:
+        return None
+    if isinstance(trade, str):
+        return tuple(word.strip() for word in trade.split(",") if word.strip())
+    if isinstance(trade, (bytes, Mapping)) or not isinstance(trade, Iterable):
+        raise PlanError(
+            f"{_TRADE} is {quoted(trade)}; expected a list of words or text.", _TRADE_HINT
+        )
+    return tuple(trade)
 
 
-def _whole(option: str, value: object, most: int, what: str) -> None:
+_TRADE = named("trade")
+_TRADE_HINT = "For example checkpointing,batch,quantization."
+
+
+def _whole(argument: str, value: object, most: int, what: str) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise PlanError(f"{option} is {value!r}; expected {what} from 1 to {most:,}.")
+        raise PlanError(
+            f"{named(argument)} is {quoted(value)}; expected {what} from 1 to {most:,}."
+        )
