@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 MOST_PLACES = 2**20
-"""Elements of the largest mask whose places are listed with their values."""
+"""Elements of the largest mask or list whose places are listed with their values."""
 
 
 def pretended(tensor: torch.Tensor) -> torch.Tensor:
@@ -42,7 +42,8 @@ def _selected(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def _repeated(repeats: torch.Tensor, output_size: int | None = None) -> torch.Tensor:
-    return torch.arange(repeats.numel() if output_size is None else output_size)
+    count = repeats.numel() if output_size is None else output_size
+    return torch.arange(count, device="meta" if count > MOST_PLACES else "cpu")
 
 
 ASKS_FOR_VALUES: Mapping[str, Callable[..., Any]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -14,6 +13,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lorascope.observe.answers import ASKS_FOR_VALUES, places, pretended
+from lorascope.observe.deadline import Deadline
+from lorascope.observe.real_memory import RealMemory
 
 MOST_KNOWN = 2**24
 """Elements of the largest tensor that is made with values though the meta device was asked for."""
@@ -35,6 +36,8 @@ class KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
     CPU, so that loops over them, counts of them and indexing by them are what they would be.
     Whatever a weight goes into is on meta and has a shape only. Where both meet, the result is on
     meta. A known tensor that an unknown one is written into has no values from then on.
+
+    What is made with values is bounded in memory (`TooLargeError`, see `real_memory`).
     """
 
     def __init__(self, seconds: float = math.inf) -> None:
@@ -44,7 +47,8 @@ class KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
             seconds: Computing time after which the next operator raises `TooSlowError`.
         """
         super().__init__()  # type: ignore[no-untyped-call]  # as above
-        self._deadline = time.thread_time() + seconds
+        self._deadline = Deadline(seconds)
+        self._memory = RealMemory()
         self._stale: dict[int, torch.UntypedStorage] = {}
         """Storages on the CPU whose values no longer hold; kept so that no address is reused."""
 
@@ -56,12 +60,12 @@ class KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Run the operator on what is known, or else for its shape only."""
-        if time.thread_time() > self._deadline:
+        if self._deadline.is_over:
             raise TooSlowError("it takes too long")
         kwargs = kwargs or {}
         if any(self._is_unknown(tensor) for tensor in _tensors((*args, *kwargs.values()))):
             return self._unknown(func, args, kwargs)
-        return _known(func, args, kwargs)
+        return self._known(func, args, kwargs)
 
     def _is_unknown(self, tensor: torch.Tensor) -> bool:
         return tensor.is_meta or self.is_stale(tensor)
@@ -90,7 +94,31 @@ class KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
                 # How many values such a mask takes is not known; the shape of the result is.
                 return args[0] if written else args[0].clone()
             args = (args[0], [*self._indices(args[1])], *args[2:])
-        return _shape_only(func, args, kwargs)
+        return self._shape_only(func, args, kwargs)
+
+    def _known(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not _is_meta(kwargs.get("device")):
+            return self._memory.run(func, args, kwargs)
+        here = {**kwargs, "device": torch.device("cpu")}
+        if any(True for _ in _tensors(args)):
+            return self._memory.run(func, args, here)
+        shape_only = func(*args, **kwargs)
+        if shape_only.numel() > MOST_KNOWN:
+            return shape_only
+        made = self._memory.run(func, args, here)
+        # What stands in empty memory would make two runs differ.
+        return made.zero_() if "empty" in func.overloadpacket.__name__ else made
+
+    def _shape_only(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        args, kwargs = _mapped(_on_meta, (args, kwargs))
+        if "device" in kwargs and kwargs["device"] is not None:
+            kwargs = {**kwargs, "device": _META}
+        try:
+            return func(*args, **kwargs)
+        except NotImplementedError:
+            args, kwargs = _mapped(pretended, (args, kwargs))
+            kwargs.pop("device", None)
+            return _mapped(_on_meta, self._memory.run(func, args, kwargs))
 
     def _is_unknown_mask(self, index: torch.Tensor | None) -> bool:
         return index is not None and index.dtype in _MASKS and self._is_unknown(index)
@@ -144,32 +172,6 @@ class KnownFunctions(TorchFunctionMode):
 
 _LISTS = frozenset({torch.Tensor.tolist, torch.Tensor.numpy, torch.Tensor.__array__})
 """Functions that hand a tensor's values to Python."""
-
-
-def _known(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if not _is_meta(kwargs.get("device")):
-        return func(*args, **kwargs)
-    here = {**kwargs, "device": torch.device("cpu")}
-    if any(True for _ in _tensors(args)):
-        return func(*args, **here)
-    shape_only = func(*args, **kwargs)
-    if shape_only.numel() > MOST_KNOWN:
-        return shape_only
-    made = func(*args, **here)
-    # What stands in empty memory would make two runs differ.
-    return made.zero_() if "empty" in func.overloadpacket.__name__ else made
-
-
-def _shape_only(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    args, kwargs = _mapped(_on_meta, (args, kwargs))
-    if "device" in kwargs and kwargs["device"] is not None:
-        kwargs = {**kwargs, "device": _META}
-    try:
-        return func(*args, **kwargs)
-    except NotImplementedError:
-        args, kwargs = _mapped(pretended, (args, kwargs))
-        kwargs.pop("device", None)
-        return _mapped(_on_meta, func(*args, **kwargs))
 
 
 def _on_meta(tensor: torch.Tensor) -> torch.Tensor:

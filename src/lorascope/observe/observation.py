@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from lorascope.core.roles import Kind, Role
 from lorascope.observe.attempts import ATTEMPTS
 from lorascope.observe.attention_roles import attention_roles
 from lorascope.observe.attentions import attentions_of
+from lorascope.observe.deadline import Deadline
 from lorascope.observe.feed_forward_roles import feed_forward_roles
 from lorascope.observe.feed_forwards import feed_forwards_of
 from lorascope.observe.flow import Flow
@@ -65,10 +65,10 @@ def _notes(base: nn.Module, inputs: Inputs) -> tuple[str, ...]:
 
 def _passes(base: nn.Module) -> Iterator[tuple[Flow, Inputs]]:
     """Yield what each way of running `base` showed, and its inputs."""
-    end = time.thread_time() + SECONDS
+    deadline = Deadline(SECONDS)
     for make, device, implementation in ATTEMPTS:
         try:
-            inputs = inputs_for(make(base), device, end - time.thread_time())
+            inputs = inputs_for(make(base), device, deadline.left)
         except NoInputsError as error:
             yield Flow(failure=str(error)), Inputs()
             return
@@ -77,7 +77,7 @@ def _passes(base: nn.Module) -> Iterator[tuple[Flow, Inputs]]:
             continue
         # Gradients show what autograd keeps, but some forwards write where they must not.
         for gradients in (True, False):
-            left = end - time.thread_time()
+            left = deadline.left
             if left <= 0:
                 return
             twin = make(base)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from lorascope.observe.deadline import Deadline
 from lorascope.observe.flow import ADDS_FIRST, ATTENTION, GIVEN, PRODUCTS, Part, Read, Step
 
 _CONVOLUTIONS = frozenset({"convolution", "_convolution"})
@@ -38,7 +38,7 @@ class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch i
             seconds: After so much computing the next operator raises `OutOfTimeError`.
         """
         super().__init__()  # type: ignore[no-untyped-call]  # as above
-        self._deadline = time.thread_time() + seconds
+        self._deadline = Deadline(seconds)
         self.steps: list[Step] = []
         self.active: list[str] = []
         """Paths of the modules whose forward is running, the innermost last."""
@@ -63,7 +63,7 @@ class Provenance(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch i
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Run the operator, then note what it read and made."""
-        if time.thread_time() > self._deadline:
+        if self._deadline.is_over:
             raise OutOfTimeError
         result = func(*args, **(kwargs or {}))
         if not func.is_view:

@@ -10,6 +10,11 @@ import torch
 from torch import nn
 
 from lorascope.observe.inputs.fill import fill_in, left_open
+from lorascope.observe.real_memory import MOST_AT_ONCE, TooLargeError
+
+LARGEST_WEIGHT = 2**31
+"""Bytes, in float32, of the largest weight that is multiplied with real zeros: the head of a
+vocabulary of 128,256 and a width of 4,096."""
 
 
 def meta_twin(model: nn.Module) -> nn.Module:
@@ -22,8 +27,21 @@ def hollow_twin(model: nn.Module) -> nn.Module:
 
     For what meta tensors cannot do: a forward pass that asks for values. A weight of any size
     takes one element; a product with it needs room for that one weight only.
+
+    Raises:
+        TooLargeError: That room, or that for the buffers, is more than a run may take.
     """
+    _check_room(model)
     return _twin(model, _hollow)
+
+
+def _check_room(model: nn.Module) -> None:
+    largest = max((4 * parameter.numel() for parameter in model.parameters()), default=0)
+    if largest > LARGEST_WEIGHT:
+        raise TooLargeError(f"a weight asks for {largest / 2**20:,.0f} MiB of real memory")
+    buffers = sum(buffer.nbytes for buffer in model.buffers())
+    if buffers > MOST_AT_ONCE:
+        raise TooLargeError(f"the buffers ask for {buffers / 2**20:,.0f} MiB of real memory")
 
 
 def _hollow(tensor: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lorascope.observe.deadline import Deadline
 from lorascope.observe.inputs.beside import beside_text
 from lorascope.observe.inputs.facts import Facts, facts_of
 from lorascope.observe.inputs.features import feature_count, method_of
@@ -87,7 +87,7 @@ def inputs_for(model: nn.Module, device: str, seconds: float = 60.0) -> Inputs: 
         NoInputsError: Its forward takes nothing that is known here.
     """
     facts = facts_of(model)
-    clock = _Clock(time.thread_time() + seconds)
+    clock = _Clock(Deadline(seconds))
     found = [_Found(modality, facts, clock) for modality in MODALITIES]
     candidates = [list(each.candidates()) for each in found]
     choices = [_whole(facts, chosen) for chosen in product(*candidates)]
@@ -118,11 +118,11 @@ class _Given:
 class _Clock:
     """When the trials end."""
 
-    end: float
+    end: Deadline
 
     def for_a_trial(self) -> float:
         """Return the computing time that the next trial may take."""
-        return min(TRIAL_SECONDS, self.end - time.thread_time())
+        return min(TRIAL_SECONDS, self.end.left)
 
 
 def brief(error: Exception) -> str:
