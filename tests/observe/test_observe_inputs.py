@@ -66,6 +66,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
         AutoModelForCausalLM,
         {**TEXT, "attn_layer_period": 2, "attn_layer_offset": 1, "num_experts": 2},
     ),
+    "rwkv": (AutoModelForCausalLM, {"hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 128}),
     "bert": (transformers.AutoModelForMaskedLM, {**ENCODER, "vocab_size": 128}),
     "t5": (
         AutoModelForSeq2SeqLM,
