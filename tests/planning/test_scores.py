@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from itertools import combinations
 from math import isclose
+from time import process_time
 from typing import Any
 
 import pytest
@@ -127,6 +128,14 @@ def test_a_score_for_nothing_is_refused(
         module_scores(KNOWN, scores)
     assert told in caught.value.what
     assert hint is None or hint in (caught.value.hint or "")
+
+
+def test_many_names_that_mean_nothing_are_refused_at_once() -> None:
+    scores = {f"a{number}": 1.0 for number in range(199_999)}
+    start = process_time()
+    with pytest.raises(PlanError, match=r"a0, which is no module .* \(and 199,998 more"):
+        module_scores(KNOWN, scores)
+    assert process_time() - start < 10
 
 
 def test_words_that_both_mean_a_fused_projection_must_agree() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lorascope.core.errors import PlanError, printable
 from lorascope.core.inventory import Inventory, Module
 from lorascope.matching.names import EntryList
-from lorascope.planning.words import WORDS, means, parse_role
+from lorascope.planning.words import WORDS, means, role_named
 
 _LONGEST_COMPARED = 100
 """Characters of a name up to which near ones are looked for; it takes time quadratic in them."""
@@ -53,13 +53,10 @@ def module_scores(inventory: Inventory, scores: Mapping[str, float]) -> Mapping[
 
 def _role(name: str, modules: list[Module]) -> str | None:
     """The word or role that a name stands for, if the model has such modules."""
-    if "=" in name:
+    word = role_named(name)
+    if word is None or not any(means(word, module) for module in modules):
         return None
-    try:
-        word = parse_role(name).entry
-    except PlanError:
-        return None
-    return word if any(means(word, module) for module in modules) else None
+    return word
 
 
 def _claims(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from lorascope.core.errors import PlanError
 from lorascope.core.inventory import Module
@@ -143,30 +144,48 @@ def parse_role(entry: str) -> RoleRank:
     return RoleRank(_full_name(name), int(rank) if equals else None)
 
 
+def role_named(name: str) -> str | None:
+    """Return the word or role that a name stands for; None if there is none, or more than one."""
+    found = _by_end().get(name, ())
+    return found[0] if len(found) == 1 else None
+
+
 def _full_name(name: str) -> str:
-    """The word or role that a name stands for: itself, or the one role that it is the end of."""
-    known = {
-        ".".join(parts[:count])
-        for role in Role
-        if role is not Role.UNKNOWN
-        for parts in (role.value.split("."),)
-        for count in range(1, len(parts) + 1)
-    }
-    if name in WORDS or name in known:
-        return name
-    ends = sorted(each for each in known if each.endswith(f".{name}"))
-    if len(ends) == 1:
-        return ends[0]
-    if ends:
-        raise PlanError(f"--roles holds {name!r}; expected one of {', '.join(ends)}.")
+    found = role_named(name)
+    if found is not None:
+        return found
+    several = _by_end().get(name)
+    if several:
+        raise PlanError(f"--roles holds {name!r}; expected one of {', '.join(several)}.")
     from difflib import get_close_matches
 
-    near = get_close_matches(name, [*WORDS, *sorted(known)], n=3)
+    near = get_close_matches(name, [*WORDS, *_known()], n=3)
     raise PlanError(
         f"--roles holds {name!r}; expected one of {', '.join(WORDS)}, or a role such as"
         " attention.q, ffn.gate_up, moe.experts or linear_attention.",
         f"Nearest: {', '.join(near)}." if near else None,
     )
+
+
+@cache
+def _known() -> tuple[str, ...]:
+    """All roles and first parts of roles, sorted."""
+    parts = (role.value.split(".") for role in Role if role is not Role.UNKNOWN)
+    return tuple(
+        sorted({".".join(each[:count]) for each in parts for count in range(1, len(each) + 1)})
+    )
+
+
+@cache
+def _by_end() -> Mapping[str, tuple[str, ...]]:
+    """What a name stands for: itself if it is a word or role, else each role that it ends."""
+    found: dict[str, tuple[str, ...]] = {}
+    for role in _known():
+        parts = role.split(".")
+        for count in range(1, len(parts)):
+            end = ".".join(parts[count:])
+            found[end] = (*found.get(end, ()), role)
+    return found | {name: (name,) for name in (*WORDS, *_known())}
 
 
 def listed(words: Sequence[str], last: str = "and") -> str:
