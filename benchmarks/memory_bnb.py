@@ -45,7 +45,10 @@ def quantize_really(model: Any, setup: TrainingSetup) -> None:
     setattr(
         model, "is_loaded_in_4bit" if setup.quantization == "nf4" else "is_loaded_in_8bit", True
     )
-    prepare_model_for_kbit_training(model, use_gradient_checkpointing=setup.gradient_checkpointing)
+    if setup.kbit_upcast:
+        prepare_model_for_kbit_training(
+            model, use_gradient_checkpointing=setup.gradient_checkpointing
+        )
 
 
 def _config(setup: TrainingSetup) -> BitsAndBytesConfig:

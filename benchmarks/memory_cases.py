@@ -9,12 +9,14 @@ from typing import Any
 
 import torch
 import transformers
+from accelerate.utils import convert_outputs_to_fp32
 from peft import get_peft_model
 from torch import nn
 
 import lorascope
 from lorascope.core.plan import Plan
 from lorascope.core.training import TrainingSetup
+from lorascope.memory.mixed_precision import autocast_dtype
 from memory_bnb import quantize_really
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
@@ -84,6 +86,10 @@ def injected(case: Case, device: str, plan: Plan) -> Any:
         if case.setup.gradient_checkpointing:
             model.gradient_checkpointing_enable()
             model.enable_input_require_grads()
+    if case.setup.autocast:
+        # As accelerate's Accelerator.prepare_model does.
+        mixed = torch.autocast(device, autocast_dtype(case.setup))(wrapped.forward)
+        wrapped.forward = convert_outputs_to_fp32(mixed)
     return wrapped.train()
 
 
