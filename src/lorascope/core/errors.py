@@ -81,7 +81,13 @@ class PlanError(LorascopeError):
 
 
 class MemoryPredictionError(LorascopeError):
-    """The memory of a training step cannot be predicted: the model's step fails, and why."""
+    """The memory of a training step cannot be predicted: the model's step fails, and why.
+
+    Attributes:
+        is_timeout: Whether the step was cut for its time; a like one would take as long.
+    """
+
+    is_timeout: bool = False
 
 
 class OutputError(LorascopeError):

@@ -30,6 +30,8 @@ SECONDS = 120.0
 class OutOfTimeError(MemoryPredictionError):
     """The run was cut, because a loop over tokens or experts takes too long."""
 
+    is_timeout = True
+
 
 class Phase(StrEnum):
     """Which part of the step runs."""

@@ -52,6 +52,9 @@ def compare(
         setup: The training step that is predicted for each row; None for no prediction.
         predict: Predicts it.
         on_try: Told after each prediction.
+
+    Raises:
+        MemoryPredictionError: The memory of no row can be predicted.
     """
     request = replace(request or PlanRequest(), preset=None, task=None, roles=())
     rows: list[Plan] = []
