@@ -10,6 +10,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
 
+from lorascope.memory.cuda_attention import _efficient_buffers, _flash_buffers
 from lorascope.memory.cuda_kernels import cuda_kernels
 from lorascope.memory.recorder import Recorder
 
@@ -68,3 +69,25 @@ def test_gradients_have_the_shapes_of_the_inputs() -> None:
         assert output.shape == query.shape
         gradients = (query.grad, key.grad)
         assert [g.shape for g in gradients] == [query.shape, key.shape]
+
+
+@pytest.mark.parametrize(("size", "columns"), [(16, 32), (96, 96), (128, 128), (160, 192)])
+def test_flash_rounds_the_size_of_a_head_up(size: int, columns: int) -> None:
+    query = torch.empty((BATCH, HEADS, TOKENS, size), dtype=torch.bfloat16, device="meta")
+    _, sums = _flash_buffers(query, query)
+    assert sums.shape == (BATCH, HEADS, 128, columns)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_the_efficient_kernel_sums_the_gradient_of_the_query_up(dtype: torch.dtype) -> None:
+    query = torch.empty((BATCH, HEADS, TOKENS, 64), dtype=dtype, device="meta")
+    log_sum = torch.empty((BATCH, HEADS, TOKENS), device="meta")
+    _, workspace = _efficient_buffers(query, query, query, query.transpose(1, 2), log_sum)
+    assert workspace.nbytes == 4 * query.numel()
+
+
+def test_attention_under_autocast_keeps_half_precision() -> None:
+    with FakeTensorMode(), cuda_kernels(), torch.autocast("cpu", torch.bfloat16):
+        query = torch.empty((BATCH, HEADS, TOKENS, SIZE), requires_grad=True)
+        output = functional.scaled_dot_product_attention(query, query, query)
+        assert output.dtype is torch.bfloat16

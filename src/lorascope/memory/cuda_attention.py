@@ -3,6 +3,8 @@
 Sources: PyTorch, aten/src/ATen/native/transformers/cuda: flash_attn/flash_api.cpp at 03b7c19d
 (`mha_fwd`, `mha_bwd`), attention_backward.cu at 00afd8f2 (`_flash_attention_backward`,
 `_efficient_attention_backward`) and mem_eff_attention/kernel_backward.h (`workspace_size`).
+With cuDNN above 9.15 PyTorch prefers cuDNN's kernel on Hopper and Blackwell (sdp_utils.cpp,
+`check_prefer_cudnn_attention`); its workspace is not known, flash stands for it.
 """
 
 from __future__ import annotations
