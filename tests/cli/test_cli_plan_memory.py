@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -244,6 +245,33 @@ class TestPlot:
             assert why in result.err
         assert made_up.setups == []
 
+    def test_another_file_is_kept_unless_forced(
+        self, llama: Inventory, made_up: MadeUp, capsys: Capture, tmp_path: Path
+    ) -> None:
+        path, link = tmp_path / "kept.svg", tmp_path / "link.svg"
+        path.write_text("old")
+        link.symlink_to(path)
+        for each in (path, link):
+            result = run(capsys, "plan", "tiny", "--compare", "--plot", str(each))
+            assert (result.code, result.out) == (2, "")
+            assert f"Error: {path} exists and is not this plot.\nUse --force" in result.err
+            assert path.read_text() == "old"
+        assert made_up.setups == [], "told before anything is predicted"
+        assert run(capsys, "plan", "tiny", "--compare", "--plot", str(link), "--force").code == 0
+        assert link.is_symlink()
+        assert path.read_bytes().startswith(b"<?xml")
+        other = run(capsys, "plan", "tiny", "--compare", "--plot", str(path), "--seq-len", "64")
+        assert other.code == 2
+        assert "exists and is not this plot" in other.err
+
+    def test_a_broken_matplotlib_is_told(
+        self, llama: Inventory, made_up: MadeUp, capsys: Capture, monkeypatch: Patch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+        result = run(capsys, "plan", "tiny", "--compare", "--plot", "a.svg")
+        assert (result.code, made_up.setups) == (2, [])
+        assert "matplotlib, which is installed and cannot be imported: " in result.err
+
     @pytest.mark.parametrize(
         "failure", [OSError(28, "No space left on device"), KeyboardInterrupt()]
     )
@@ -263,7 +291,7 @@ class TestPlot:
             raise failure
 
         monkeypatch.setattr(Path, "replace", fail)
-        result = run(capsys, "plan", "tiny", "--compare", "--plot", str(path))
+        result = run(capsys, "plan", "tiny", "--compare", "--plot", str(path), "--force")
         assert result.code == (130 if isinstance(failure, KeyboardInterrupt) else 2)
         assert path.read_text() == "old"
         assert list(tmp_path.iterdir()) == [path]

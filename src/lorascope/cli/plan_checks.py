@@ -51,9 +51,10 @@ def check(options: argparse.Namespace) -> None:
             "lorascope plan: --plot is given without --compare.",
             "It shows all presets by parameters and peak memory: add --compare.",
         )
-    if options.force and options.output is None:
+    if options.force and options.output is None and options.plot is None:
         raise UsageError(
-            "lorascope plan: --force is given without --output.", "Say where to write: -o DIR"
+            "lorascope plan: --force is given without --output or --plot.",
+            "Say where to write: -o DIR",
         )
     if options.snippet and options.max_memory is None:
         asking = (name for name in ("memory", "memory_facts") if getattr(options, name))

@@ -46,7 +46,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     files = parser.add_argument_group("files")
     files.add_argument("-o", "--output", metavar="DIR", help="write adapter_config.json into DIR")
     files.add_argument(
-        "--force", action="store_true", help="overwrite an adapter_config.json that differs"
+        "--force",
+        action="store_true",
+        help="overwrite an adapter_config.json or a plot that differs",
     )
     files.add_argument(
         "--plot",
@@ -77,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
         from lorascope.cli.write_plot import check_plot
 
-        check_plot(Path(options.plot))
+        check_plot(Path(options.plot), force=options.force)
     inventory = load(options)
     if options.compare:
         return _compare(inventory, request, memory, options)
@@ -160,7 +162,7 @@ def _compare(
         from lorascope.cli.write_plot import write_plot
 
         written = Path(options.plot)
-        write_plot(written, plans)
+        write_plot(written, plans, force=options.force)
     if options.json:
         from lorascope.report.json_plan import compare_json
 

@@ -20,7 +20,9 @@ _SIZE = (8.0, 4.5)
 """Inches."""
 _DOTS_PER_INCH = 150
 _COLOR = "#1f6f8b"
-_METADATA = {"svg": {"Date": None, "Creator": "lorascope"}, "png": {"Software": "lorascope"}}
+MADE_BY = "lorascope"
+"""What every plot holds as its maker."""
+_METADATA = {"svg": {"Date": None, "Creator": MADE_BY}, "png": {"Software": MADE_BY}}
 _PLACES = (
     ((8, 0), "left", "center"),
     ((-8, 0), "right", "center"),
