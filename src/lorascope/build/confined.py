@@ -3,6 +3,8 @@
 A config comes from anywhere. transformers asks on the terminal whether to run the code that a
 nested `auto_map` names, and asks the Hub about a backbone that a config names; neither may happen
 because of what stands in a file.
+
+All of it changes what belongs to the whole process, so one thread does it at a time (`alone`).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import threading
 import time
 import warnings
 from collections.abc import Iterator
@@ -29,6 +32,22 @@ MOST_SECONDS = 60.0
 """A build is stopped after so long; the slowest published model takes some seconds."""
 
 
+_LOCK = threading.RLock()
+_TORCH_LOGS = "torch._subclasses"
+"""Loggers that write a traceback to the terminal for each operator that fails on fake tensors."""
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Let other threads wait: what is inside changes what belongs to the whole process.
+
+    May be entered again by the thread that is inside. Building, observing and predicting do so,
+    which lets them be called from any thread; they run one after another.
+    """
+    with _LOCK:
+        yield
+
+
 @contextlib.contextmanager
 def without_repository_code() -> Iterator[None]:
     """Refuse the code of any repository, and the Hub, whatever the config says.
@@ -45,6 +64,7 @@ def without_repository_code() -> Iterator[None]:
         )
 
     with (
+        alone(),
         _replaced(dynamic_module_utils, "get_class_in_module", refuse),
         _replaced(dynamic_module_utils, "TIME_OUT_REMOTE_CODE", 0),  # refuse instead of asking
         _replaced(constants, "HF_HUB_OFFLINE", True),
@@ -64,7 +84,12 @@ def _replaced(module: ModuleType, name: str, value: object) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers' advice and logs, which quote the config, off the terminal."""
+    """Keep what a model prints, and advice and logs, which quote the config, off the terminal."""
+    with alone(), _without_torch_logs():
+        yield from _without_output()
+
+
+def _without_output() -> Iterator[None]:
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity(logging.CRITICAL)
     try:
@@ -73,6 +98,17 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         transformers.logging.set_verbosity(verbosity)
+
+
+@contextlib.contextmanager
+def _without_torch_logs() -> Iterator[None]:
+    logs = logging.getLogger(_TORCH_LOGS)
+    level = logs.level
+    logs.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logs.setLevel(level)
 
 
 @contextlib.contextmanager

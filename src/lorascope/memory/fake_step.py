@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from lorascope.build.confined import quiet
 from lorascope.memory.batch import batch_for
 from lorascope.memory.blocks import head_of, stacks_of
 from lorascope.memory.cuda_kernels import cuda_kernels
@@ -21,7 +22,6 @@ from lorascope.memory.mixed_precision import lists_of_cuda, mixed_precision
 from lorascope.memory.places import places_followed
 from lorascope.memory.recorder import CUDA_BLOCK, Phase, Place, Recorder
 from lorascope.memory.timeline import Timeline, timeline_of
-from lorascope.memory.training_copy import quiet
 
 if TYPE_CHECKING:
     from lorascope.core.training import TrainingSetup

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from lorascope.build.confined import alone, quiet
 from lorascope.core.errors import MemoryPredictionError
 from lorascope.core.memory import Memory
 from lorascope.memory.blocks import stacks_of
@@ -19,7 +20,7 @@ from lorascope.memory.own_plan import another_model, check_targets, is_own_size
 from lorascope.memory.recorder import OutOfTimeError, Phase, Place
 from lorascope.memory.sharding import Unit, shard
 from lorascope.memory.timeline import Timeline
-from lorascope.memory.training_copy import quiet, training_copy
+from lorascope.memory.training_copy import training_copy
 from lorascope.memory.zones import left_out, zones_of
 from lorascope.observe.alike import Repeats
 from lorascope.observe.thin import thinned
@@ -41,6 +42,7 @@ class Predictor:
         self._is_thinned = True
         """Whether leaving blocks out has not failed yet on this model."""
 
+    @alone()
     def predict(self, plan: Plan, setup: TrainingSetup, *, full: bool = False) -> Memory:
         """Return the memory of one training step, without facts.
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +11,7 @@ import transformers
 from peft import get_peft_model
 from torch import nn
 
+from lorascope.build.confined import quiet
 from lorascope.memory.bnb_lora import use_quantized_lora
 from lorascope.memory.failures import step_of
 from lorascope.memory.quantized import prepare, quantize
@@ -57,19 +56,6 @@ def training_copy(copy: nn.Module, plan: Plan, setup: TrainingSetup) -> nn.Modul
             with step_of("gradient checkpointing", "Predict without --gradient-checkpointing."):
                 _checkpoint(wrapped)
     return wrapped.train()
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep warnings of transformers and PEFT about the copy from the user."""
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        transformers.logging.set_verbosity(verbosity)
 
 
 def _config(plan: Plan) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lorascope.build.confined import alone
 from lorascope.build.info import expert_counts
 from lorascope.build.walk import base_model_of, walk
 from lorascope.core.observation import Call, Observation, Observed
@@ -32,6 +33,7 @@ SECONDS = 60.0
 """Computing time that all ways of running a model are given together."""
 
 
+@alone()
 def observe(model: nn.Module) -> Observation:
     """Run `model` once on weightless tensors and return what each adaptable module does.
 
