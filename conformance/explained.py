@@ -48,7 +48,7 @@ _SHARED = (
 )
 _ROUTER = "the first steps of a router of several layers; its last one makes the scores"
 _ADAPTER = "an adapter built in: small, but by its flow a feed-forward"
-_CONNECTOR = "maps image features to the width of the text, so that nothing is added to its input"
+_CONNECTOR = "maps image features to another width, so that nothing is added to what it reads"
 _TWICE = "passes on through the in_proj of an `nn.MultiheadAttention`, which counts as its maker"
 
 EXPLAINED: tuple[Explanation, ...] = (
@@ -78,6 +78,8 @@ EXPLAINED: tuple[Explanation, ...] = (
         )
         for name, role in (("gate_up_proj", "ffn.gate_up"), ("down_proj", "ffn.down"))
     ),
+    Explanation(("llama4",), "*.vision_adapter.mlp.fc1", "ffn.up", NOTHING, _CONNECTOR),
+    Explanation(("llama4",), "*.vision_adapter.mlp.fc2", "ffn.down", NOTHING, _CONNECTOR),
     Explanation(("xmod",), "*.adapter_modules.*.dense1", "ffn.other", "ffn.up", _ADAPTER),
     Explanation(("xmod",), "*.adapter_modules.*.dense2", "ffn.other", "ffn.down", _ADAPTER),
     *(
