@@ -66,6 +66,7 @@ def _candidates(
                 setup,
                 quantization=quantization,
                 batch_size=batch,
+                accumulation=setup.batch_size // batch,
                 gradient_checkpointing=checkpointing,
             ),
         )
@@ -332,6 +333,7 @@ def test_progress_is_told_and_bounded() -> None:
         ({"max_memory": 2**60}, "max_memory (--max-memory) is 1152921504606846976; expected"),
         ({"max_params": 0}, "max_params (--max-params) is 0; expected a whole number from 1"),
         ({"max_memory": 9, "trade": ("seq",)}, "trade (--trade) holds 'seq'; expected some of"),
+        ({"max_memory": 9, "trade": ("rank", "rank")}, "trade (--trade) holds 'rank' twice"),
         ({"max_memory": 9, "trade": "rank"}, "trade (--trade) is 'rank'; expected a tuple"),
         ({"trade": ("rank",)}, "--trade is given without --max-memory"),
     ],

@@ -178,7 +178,8 @@ def test_a_request_narrows_what_scores_choose_from() -> None:
 @pytest.mark.parametrize(
     ("scores", "more", "told"),
     [
-        ({"q": 0.0, "v": -1.0}, {}, "None of the 4 scored modules may be adapted: 0 have a score"),
+        ({"q": 0.0, "v": -1.0}, {}, "None of the 4 scored modules may be adapted: none has a"),
+        ({"lm_head": 1.0}, {}, "and none of these is a linear of a block"),
         ({"down": 1.0}, {"preset": "qv"}, "2 have a score above 0, and preset qv means none"),
         ({"q": 1.0}, {"max_params": 10}, "--max-params 10: the smallest scored module has 128"),
         (

@@ -80,7 +80,7 @@ def memory_request(options: argparse.Namespace) -> MemoryRequest:
     Raises:
         PlanError: The options contradict each other, or the scores cannot be read.
     """
-    trade = None if options.trade is None else tuple(dict.fromkeys(options.trade))
+    trade = None if options.trade is None else tuple(options.trade)
     max_params = options.max_params if options.scores is not None else None
     return MemoryRequest(
         options=options,

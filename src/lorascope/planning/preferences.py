@@ -95,6 +95,8 @@ class Budget:
                     f"{_TRADE} holds {quoted(each)}; expected some of {', '.join(TRADES)}.",
                     _TRADE_HINT,
                 )
+            if (self.trade or ()).count(each) > 1:
+                raise PlanError(f"{_TRADE} holds {quoted(each)} twice; expected it once.")
         if self.trade is not None and self.max_memory is None:
             raise PlanError(
                 "--trade is given without --max-memory.",

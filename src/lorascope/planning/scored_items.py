@@ -62,12 +62,7 @@ def scored_items(
     )
     positive = [path for path, value in values.items() if value > 0]
     if not items:
-        raise PlanError(
-            f"None of the {counted(len(values), 'scored module')} may be adapted:"
-            f" {len(positive):,} have a score above 0, and {asked_by(request)} means none of"
-            " these.",
-            "A module whose score is 0 or less is never chosen.",
-        )
+        raise _nothing_to_choose(request, len(values), len(positive), is_stated=bool(named))
     fixed = everything.trainable_params - sum(params.values())
     room = sum(params.values()) if most is None else most - fixed
     least = min(item.costs[0] for item in items)
@@ -78,6 +73,26 @@ def scored_items(
             "Lower the --rank.",
         )
     return Scored(inventory, request, items, room, len(values), len(positive) - len(items))
+
+
+def _nothing_to_choose(
+    request: PlanRequest, scored: int, positive: int, *, is_stated: bool
+) -> PlanError:
+    what = f"None of the {counted(scored, 'scored module')} may be adapted: "
+    if not positive:
+        return PlanError(
+            f"{what}none has a score above 0.",
+            "A module whose score is 0 or less is never chosen.",
+        )
+    if is_stated:
+        return PlanError(
+            f"{what}{positive:,} have a score above 0, and {asked_by(request)} means none of"
+            " these.",
+        )
+    return PlanError(
+        f"{what}{positive:,} have a score above 0, and none of these is a linear of a block.",
+        "To choose among other modules, name their roles with --roles.",
+    )
 
 
 def _bias(inventory: Inventory, request: PlanRequest, path: str) -> int:

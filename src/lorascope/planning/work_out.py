@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from lorascope.core.errors import PlanError
 from lorascope.core.inventory import Inventory
+from lorascope.core.plan import Advice
 from lorascope.core.training import TrainingSetup
 from lorascope.planning.fit import fit, params_limit
 from lorascope.planning.fitted import Fitted, OnTry, Predict
+from lorascope.planning.idle_trades import idle_trades
 from lorascope.planning.make_plan import make_plan
 from lorascope.planning.preferences import Budget
 from lorascope.planning.request import PlanRequest
@@ -48,10 +50,12 @@ def work_out(
     request, budget = request or PlanRequest(), budget or Budget()
     if budget.max_memory is not None and (setup is None or predict is None):
         raise PlanError("--max-memory needs the model itself, whose training step is run.")
+    idle = () if setup is None else idle_trades(budget, setup)
     if scores is not None:
-        return scored_plan(inventory, request, scores, budget, setup, predict, on_try)
+        found = scored_plan(inventory, request, scores, budget, setup, predict, on_try)
+        return _with_advice(found, idle)
     if budget.max_memory is not None and setup is not None and predict is not None:
-        return fit(inventory, request, budget, setup, predict, on_try)
+        return _with_advice(fit(inventory, request, budget, setup, predict, on_try), idle)
     request = replace(request, max_params=params_limit(request, budget))
     plan = make_plan(inventory, request)
     if setup is None or predict is None:
@@ -60,3 +64,8 @@ def work_out(
     if on_try is not None:
         on_try(1, 1)
     return Fitted(replace(plan, memory=memory), setup, request=request)
+
+
+def _with_advice(fitted: Fitted, advice: tuple[Advice, ...]) -> Fitted:
+    plan = fitted.plan
+    return replace(fitted, plan=replace(plan, advice=(*plan.advice, *advice))) if advice else fitted
