@@ -23,6 +23,7 @@ TRADES = ("checkpointing", "batch", "rank", "quantization", "roles")
 STEP = (
     "batch_size",
     "seq_len",
+    "accumulation",
     "dtype",
     "quantization",
     "kbit_upcast",
@@ -156,6 +157,14 @@ def add_memory(group: argparse._ArgumentGroup) -> None:
         type=values.positive,
         metavar="S",
         help="tokens a sequence (default: 2048, or as many as the model has positions)",
+    )
+    group.add_argument(
+        "--gradient-accumulation",
+        dest="accumulation",
+        type=values.positive,
+        metavar="N",
+        help="batches per optimizer step; with more than one their gradients live through each"
+        " later one (default: 1)",
     )
     _choice(group, "--dtype", DTYPES, "DTYPE", "of the base model")
     _choice(group, "--quantization", QUANTIZATIONS, "KIND", "of the base model")

@@ -15,7 +15,12 @@ ADAPTER_DTYPES = ("fp32", "bf16")
 SHARDINGS = ("none", "fsdp")
 DEVICES = ("cuda", "cpu")
 
-MOST = {"batch_size": 1_000_000, "seq_len": 100_000_000, "devices": 100_000}
+MOST = {
+    "batch_size": 1_000_000,
+    "seq_len": 100_000_000,
+    "accumulation": 1_000_000,
+    "devices": 100_000,
+}
 """Largest value of the fields that count something."""
 _CHOICES = {
     "dtype": DTYPES,
@@ -25,6 +30,9 @@ _CHOICES = {
     "sharding": SHARDINGS,
     "device": DEVICES,
 }
+
+_OPTIONS = {"accumulation": "accumulation (--gradient-accumulation)"}
+"""Fields whose option has another name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,9 @@ class TrainingSetup:
     seq_len: int = 2048
     """Tokens in each sequence, all of them real: none is padding. An encoder-decoder gets as
     many on both sides."""
+    accumulation: int = 1
+    """Micro-batches of `batch_size` sequences per optimizer step. With more than one, the last is
+    followed: the gradients of those before it live through all of it."""
     dtype: str = "bf16"
     """Of the base model's weights that are not quantized: one of `DTYPES`."""
     quantization: str = "none"
@@ -113,4 +124,4 @@ def _check(name: str, value: object, default: object) -> None:
         is_taken = isinstance(value, type(default))
         expected = f"a {type(default).__name__}: True or False"
     if not is_taken:
-        raise PlanError(f"{named(name)} is {quoted(value)}; expected {expected}.")
+        raise PlanError(f"{_OPTIONS.get(name) or named(name)} is {quoted(value)}; expected {expected}.")

@@ -48,6 +48,7 @@ def extended(step: FakeStep, zones: Sequence[Repeats]) -> FakeStep:
             trained += [replace(each, block=_plus(each.block, shift)) for each in second.trained]
         for weight in second.weights:
             start[weight.part] += weight.size * len(shifts)
+        start["gradient"] += sum(each.accumulated for each in second.trained) * len(shifts)
         repeated |= dict.fromkeys(_left(timeline, zone), len(shifts))
         forward, backward = _behind_third(step, zone)
         if forward is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from lorascope.build.confined import quiet
+from lorascope.memory.accumulation import Accumulated
 from lorascope.memory.batch import batch_for
 from lorascope.memory.blocks import head_of, stacks_of
 from lorascope.memory.cuda_kernels import cuda_kernels
@@ -20,7 +21,7 @@ from lorascope.memory.failures import step_of
 from lorascope.memory.masks import without_padding
 from lorascope.memory.mixed_precision import lists_of_cuda, mixed_precision
 from lorascope.memory.places import places_followed
-from lorascope.memory.recorder import CUDA_BLOCK, Phase, Place, Recorder
+from lorascope.memory.recorder import CUDA_BLOCK, Birth, Phase, Place, Recorder
 from lorascope.memory.timeline import Timeline, timeline_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Trained:
     dtype: torch.dtype
     block: int | None
     """Index of the block that holds it."""
+    accumulated: int = 0
+    """Bytes of the gradient that earlier micro-batches left; 0 without accumulation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,15 @@ def run_step(wrapped: nn.Module, setup: TrainingSetup) -> FakeStep:
         _make_fake(wrapped)
         batch = batch_for(model, setup)
         weights = {recorder.add(tensor): (path, tensor) for path, tensor in _tensors(model)}
-        given = {number: _part_of(tensor) for number, (_, tensor) in weights.items()}
+        given: dict[int, str | None] = {
+            number: _part_of(tensor) for number, (_, tensor) in weights.items()
+        }
         given |= {
             recorder.add(tensor): "temporary"
             for tensor in batch.values()
             if isinstance(tensor, torch.Tensor)
         }
+        accumulated = Accumulated(wrapped, recorder, setup)
         with places_followed(model, recorder, numbers, head_of(model)), recorder, _kernels(setup):
             with step_of("the forward pass"):
                 loss = _forward(wrapped, batch, setup)
@@ -93,6 +99,7 @@ def run_step(wrapped: nn.Module, setup: TrainingSetup) -> FakeStep:
             recorder.place = Place(Phase.BACKWARD, is_loss=True)
             with step_of("the backward pass"):
                 torch.autograd.backward(loss)
+        given |= accumulated.settle()
         gradients = frozenset(
             number
             for parameter in wrapped.parameters()
@@ -114,7 +121,7 @@ def run_step(wrapped: nn.Module, setup: TrainingSetup) -> FakeStep:
             )
             for number, (path, tensor) in weights.items()
         ),
-        tuple(_trained(model, numbers)),
+        tuple(_trained(model, numbers, accumulated, births)),
         frozenset(recorder.recording.sized_by_values),
     )
 
@@ -192,10 +199,18 @@ def _loss(outputs: Any, model: nn.Module) -> torch.Tensor:
     return loss
 
 
-def _trained(model: nn.Module, numbers: dict[str, int]) -> Iterator[Trained]:
+def _trained(
+    model: nn.Module, numbers: dict[str, int], accumulated: Accumulated, births: Sequence[Birth]
+) -> Iterator[Trained]:
     for path, parameter in model.named_parameters():
         if parameter.grad is not None:
-            yield Trained(tuple(parameter.shape), parameter.dtype, _block_of(path, numbers))
+            number = accumulated.number_of(parameter)
+            yield Trained(
+                tuple(parameter.shape),
+                parameter.dtype,
+                _block_of(path, numbers),
+                0 if number is None else births[number].size,
+            )
 
 
 def _block_of(path: str, numbers: dict[str, int]) -> int | None:

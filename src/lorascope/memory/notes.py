@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 _STEP = (
     "One step in which the optimizer's state exists already; no token is padding, {autocast}, "
-    "no gradient accumulation."
+    "{accumulation}."
 )
 _AUTOCAST = "the forward pass runs under autocast and its outputs are made float32"
+_ACCUMULATION = (
+    "it is the last of {count:,} batches whose gradients accumulate, so that gradients live "
+    "through all of it"
+)
 _TEXT_ONLY = "The batch holds text only: what images or sounds would add is left out."
 _SIZED_BY_VALUES = (
     "Some results are as large as values say ({operators}); they count as large as they can be."
@@ -39,7 +43,14 @@ def notes_on(model: nn.Module, step: FakeStep, setup: TrainingSetup) -> tuple[st
         step: What was run.
         setup: How.
     """
-    notes = [_STEP.format(autocast=_AUTOCAST if setup.autocast else "no autocast")]
+    notes = [
+        _STEP.format(
+            autocast=_AUTOCAST if setup.autocast else "no autocast",
+            accumulation=_ACCUMULATION.format(count=setup.accumulation)
+            if setup.accumulation > 1
+            else "no gradient accumulation",
+        )
+    ]
     if _sees_or_hears(model):
         notes.append(_TEXT_ONLY)
     if step.sized_by_values:

@@ -71,13 +71,14 @@ def _sums(start: Mapping[str, int], changes: Iterable[Change]) -> dict[str, int]
 
 
 def timeline_of(
-    recording: Recording, weights: Mapping[int, str], gradients: frozenset[int]
+    recording: Recording, weights: Mapping[int, str | None], gradients: frozenset[int]
 ) -> Timeline:
     """Tell what each storage is for, and put births and deaths in order.
 
     Args:
         recording: Of a forward and backward pass.
-        weights: Number of a storage that lived before the pass → its part.
+        weights: Number of a storage that lived before the pass → its part; None for one that
+            does not count.
         gradients: Numbers of storages that are gradients of trained weights after the pass.
     """
     deaths = {
@@ -93,7 +94,10 @@ def timeline_of(
         changes_before.append(len(changes))
         birth = recording.births[number]
         if number in weights:
-            part = weights[number]
+            given = weights[number]
+            if given is None:
+                continue
+            part = given
             if is_birth:
                 start[part] += birth.size
                 continue

@@ -39,7 +39,8 @@ class Grid:
     def axes(self) -> tuple[Axis, ...]:
         """The dearest first: quantization, rank, batch, checkpointing.
 
-        A lower rank or a smaller batch never needs more memory. Nothing is taken for granted of
+        A lower rank or a smaller batch never needs more memory; the gradients that accumulate with
+        the smaller batch are taken to be less than what its sequences kept. Nothing is taken for granted of
         the others: a quantized weight is unpacked where it is used, and a recomputed block lies
         beside what is kept.
         """
@@ -53,13 +54,15 @@ class Grid:
     def at(self, point: Point) -> Candidate:
         """The candidate at a point of the axes."""
         quantization, unit, batch, checkpointing = point
+        size = self.batches[batch]
         return Candidate(
             self.level,
             self.level.units[unit],
             replace(
                 self.setup,
                 quantization=self.quantizations[quantization],
-                batch_size=self.batches[batch],
+                batch_size=size,
+                accumulation=self.setup.accumulation * self.setup.batch_size // size,
                 gradient_checkpointing=self.checkpointings[checkpointing],
             ),
         )

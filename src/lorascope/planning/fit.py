@@ -158,7 +158,7 @@ def _fitted(trials: Trials, found: Candidate) -> Fitted:
         plan=replace(plan, advice=(*grounds, *plan.advice)),
         request=found.level.at(found.unit),
         setup=found.setup,
-        accumulation=trials.asked.setup.batch_size // found.setup.batch_size,
+        accumulation=found.setup.accumulation,
         steps=steps,
         tried=tuple(trials.tried),
     )

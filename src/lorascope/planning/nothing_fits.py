@@ -67,7 +67,10 @@ def _single_changes(here: Candidate, levels: tuple[Level, ...]) -> Iterator[tupl
         changed = replace(setup, gradient_checkpointing=True)
         yield "--gradient-checkpointing", replace(here, setup=changed)
     if setup.batch_size > 1:
-        yield "--batch-size 1", replace(here, setup=replace(setup, batch_size=1))
+        times = setup.accumulation * setup.batch_size
+        changed = replace(setup, batch_size=1, accumulation=times)
+        name = f"--batch-size 1 --gradient-accumulation {times}"
+        yield name, replace(here, setup=changed)
     lowest = here.level.lowest
     if here.unit > lowest:
         yield f"rank {here.level.main_rank * lowest}", replace(here, unit=lowest)

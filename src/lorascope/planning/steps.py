@@ -68,8 +68,9 @@ def _batch(here: Candidate, aim: Candidate) -> Change | None:
     before, after = here.setup.batch_size, aim.setup.batch_size
     if before == after:
         return None
-    reached = replace(here, setup=replace(here.setup, batch_size=after))
-    text = f"The batch is {after} instead of {before}, accumulated {before // after} times"
+    times = aim.setup.accumulation
+    reached = replace(here, setup=replace(here.setup, batch_size=after, accumulation=times))
+    text = f"The batch is {after} instead of {before}, accumulated {times} times"
     return Change("batch", str(before), str(after), text, f"batch {after}", "batch", reached)
 
 

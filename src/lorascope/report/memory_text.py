@@ -38,6 +38,7 @@ def setup_text(setup: TrainingSetup) -> str:
     sharding = f" with {setup.sharding}" if setup.sharding != "none" else ""
     parts = [
         f"{exact(setup.batch_size)} × {exact(setup.seq_len)} tokens",
+        f"accumulated {exact(setup.accumulation)} times" if setup.accumulation > 1 else "",
         f"{setup.quantization} base (the rest {_rest(setup)})"
         if quantized
         else f"{setup.dtype} base",
