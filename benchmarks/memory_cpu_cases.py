@@ -180,10 +180,10 @@ _ALL = (
     case("gpt2-autocast", GPT2, "all-linear", dtype="fp32", autocast=True, seq_len=512),
     case("llama-autocast-checkpointed", LLAMA_DEEP, "qv", autocast=True, seq_len=1024,
          gradient_checkpointing=True),
-    case("llama-nf4", LLAMA_DEEP, "all-linear", 0.05, quantization="nf4"),
-    case("llama-nf4-checkpointed", LLAMA_DEEP, "all-linear", quantization="nf4",
+    case("llama-nf4", LLAMA_DEEP, "all-linear", 0.05, quantization="nf4", kbit_upcast=True),
+    case("llama-nf4-checkpointed", LLAMA_DEEP, "all-linear", quantization="nf4", kbit_upcast=True,
          gradient_checkpointing=True, seq_len=1024),
-    case("llama-int8", LLAMA_DEEP, "qv", quantization="int8"),
+    case("llama-int8", LLAMA_DEEP, "qv", quantization="int8", kbit_upcast=True),
 )  # fmt: skip
 
 CASES = {found.name: found for found in _ALL}

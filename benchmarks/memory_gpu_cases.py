@@ -126,10 +126,11 @@ _ALL = (
     case("qwen3-moe-experts", QWEN3_MOE, "all-linear", options={"experts": True}),
     case("t5-base-all", T5_BASE, "all-linear", 0.05, seq_len=512, batch_size=8),
     case("t5-large-qv", T5_LARGE, "qv", seq_len=512, batch_size=16, gradient_checkpointing=True),
-    case("llama-3b-nf4", LLAMA_3B, "all-linear", 0.05, quantization="nf4"),
-    case("llama-8b-nf4", LLAMA3, "all-linear", 0.05, quantization="nf4",
+    case("llama-3b-nf4", LLAMA_3B, "all-linear", 0.05, quantization="nf4", kbit_upcast=True),
+    case("llama-8b-nf4", LLAMA3, "all-linear", 0.05, quantization="nf4", kbit_upcast=True,
          gradient_checkpointing=True),
-    case("llama-3b-int8", LLAMA_3B, "qv", quantization="int8", gradient_checkpointing=True),
+    case("llama-3b-int8", LLAMA_3B, "qv", quantization="int8", kbit_upcast=True,
+         gradient_checkpointing=True),
 )  # fmt: skip
 
 CASES = {found.name: found for found in _ALL}

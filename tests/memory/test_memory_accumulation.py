@@ -56,9 +56,7 @@ def measured(plan: Plan, setup: TrainingSetup) -> int:
     begin, end = span.start_ns(), span.start_ns() + span.duration_ns()
     changes = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
     totals = accumulate(size for _, size in changes)
-    return max(
-        total for (at, _), total in zip(changes, totals, strict=True) if begin <= at <= end
-    )
+    return max(total for (at, _), total in zip(changes, totals, strict=True) if begin <= at <= end)
 
 
 def test_a_real_run_with_two_micro_batches_needs_what_is_predicted() -> None:
@@ -83,9 +81,7 @@ def test_leaving_blocks_out_changes_nothing(name: str) -> None:
 
 def test_more_micro_batches_need_no_more_than_two() -> None:
     predictor, plan = Predictor(models.model("short")), models.plan("short")
-    two, many = (
-        predictor.predict(plan, replace(TWICE, accumulation=count)) for count in (2, 1000)
-    )
+    two, many = (predictor.predict(plan, replace(TWICE, accumulation=count)) for count in (2, 1000))
     assert two.parts == many.parts
     assert "the last of 1,000 batches" in many.notes[0]
 

@@ -30,7 +30,7 @@ def test_int8_counts_a_byte_a_weight_and_a_scale_a_row() -> None:
     rows = LAYERS * (HIDDEN + 2 * HIDDEN // 2 + HIDDEN + 2 * FEED_FORWARD + HIDDEN)
     rotary = predicted(dtype="fp32").parts.base - 4 * (QUANTIZED + WHOLE)
     expected = QUANTIZED + 4 * rows + 4 * WHOLE + rotary
-    assert predicted(quantization="int8").parts.base == expected
+    assert predicted(quantization="int8", kbit_upcast=True).parts.base == expected
 
 
 def test_nf4_takes_less_than_int8_where_layers_are_large_enough_for_its_tables() -> None:
@@ -44,6 +44,9 @@ def test_a_quantized_base_can_be_checkpointed(kind: str) -> None:
     plain = predicted(quantization=kind)
     checkpointed = predicted(quantization=kind, gradient_checkpointing=True)
     assert checkpointed.kept_bytes < plain.kept_bytes
+    told = any("use_reentrant" in note for note in checkpointed.notes)
+    assert told is (kind == "int8")
+    assert not any("use_reentrant" in note for note in plain.notes)
 
 
 def test_paged_states_are_told_and_not_counted() -> None:
@@ -67,8 +70,8 @@ def test_fsdp_needs_less_of_what_stays() -> None:
 
 
 def test_without_the_upcast_the_rest_of_a_quantized_base_keeps_its_type() -> None:
-    upcast = predicted(quantization="nf4")
-    plain = predicted(quantization="nf4", kbit_upcast=False)
+    upcast = predicted(quantization="nf4", kbit_upcast=True)
+    plain = predicted(quantization="nf4")
     assert upcast.parts.base - plain.parts.base == (4 - 2) * WHOLE
     assert plain.kept_bytes < upcast.kept_bytes
     assert any("prepare_model_for_kbit_training" in note for note in upcast.notes)
@@ -76,4 +79,4 @@ def test_without_the_upcast_the_rest_of_a_quantized_base_keeps_its_type() -> Non
 
 
 def test_the_upcast_says_nothing_of_a_base_that_is_not_quantized() -> None:
-    assert predicted(kbit_upcast=False).parts == predicted().parts
+    assert predicted(kbit_upcast=True).parts == predicted().parts

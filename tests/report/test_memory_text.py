@@ -108,7 +108,7 @@ def test_a_plan_shows_its_memory_once(width: int) -> None:
                 devices=8,
                 sharding="fsdp",
             ),
-            "4 × 512 tokens, nf4 base (the rest fp32), fp32 adapter, paged-adamw-8bit,"
+            "4 × 512 tokens, nf4 base (the rest bf16), fp32 adapter, paged-adamw-8bit,"
             " gradient checkpointing, 8 devices with fsdp, on cuda",
         ),
         (

@@ -173,7 +173,7 @@ def add_memory(group: argparse._ArgumentGroup) -> None:
         action=argparse.BooleanOptionalAction,
         default=None,
         help="whether what is not quantized becomes float32, as by PEFT's"
-        " prepare_model_for_kbit_training (default: it does; TRL's SFTTrainer leaves it)",
+        " prepare_model_for_kbit_training (default: it does not, as TRL's SFTTrainer leaves it)",
     )
     group.add_argument(
         "--autocast",

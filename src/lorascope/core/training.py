@@ -55,10 +55,10 @@ class TrainingSetup:
     """Of the base model's weights that are not quantized: one of `DTYPES`."""
     quantization: str = "none"
     """Of the base model's linear layers: one of `QUANTIZATIONS` (bitsandbytes' layouts)."""
-    kbit_upcast: bool = True
+    kbit_upcast: bool = False
     """Whether what is not quantized of a quantized base is float32, as PEFT's
-    `prepare_model_for_kbit_training` makes it; else it has `dtype`. Without effect where nothing
-    is quantized."""
+    `prepare_model_for_kbit_training` makes it; else it has `dtype`, as TRL's `SFTTrainer` leaves
+    it. Without effect where nothing is quantized."""
     autocast: bool = False
     """Whether the forward pass runs in mixed precision, as with the Trainer's `bf16=True` or
     `fp16=True`: in fp16 where `dtype` is fp16, else in bf16."""
@@ -124,4 +124,6 @@ def _check(name: str, value: object, default: object) -> None:
         is_taken = isinstance(value, type(default))
         expected = f"a {type(default).__name__}: True or False"
     if not is_taken:
-        raise PlanError(f"{_OPTIONS.get(name) or named(name)} is {quoted(value)}; expected {expected}.")
+        raise PlanError(
+            f"{_OPTIONS.get(name) or named(name)} is {quoted(value)}; expected {expected}."
+        )

@@ -32,7 +32,7 @@ class Accumulated:
             if weight.requires_grad:
                 weight.grad = torch.zeros_like(weight)
                 self._numbers[weight] = recorder.add(weight.grad)
-                weight.register_post_accumulate_grad_hook(self._is_reached.add)
+                weight.register_post_accumulate_grad_hook(self._is_reached.add)  # type: ignore[no-untyped-call]
 
     def settle(self) -> dict[int, str | None]:
         """Take back the gradients of weights that the pass did not reach; call it afterwards.

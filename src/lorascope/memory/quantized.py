@@ -33,15 +33,23 @@ _NO_UPCAST = (
     "adapter bf16 (--adapter-dtype bf16); PEFT's prepare_model_for_kbit_training, which PEFT's "
     "guide and Axolotl call, would make it float32 (--kbit-upcast)."
 )
+_INT8_CHECKPOINTED = (
+    "Checkpointing does not free the inputs of int8 layers: bitsandbytes holds each as an "
+    "attribute of its autograd context, past the hooks of non-reentrant checkpointing, which transformers "
+    "takes by default; gradient_checkpointing_kwargs={'use_reentrant': True} would free them."
+)
 
 
 def quantization_notes(setup: TrainingSetup) -> tuple[str, ...]:
     """Return what a prediction with quantized weights assumes.
 
-    Sources: PEFT 0.21.2, `utils/other.py`; TRL at f2cd5771, `trl/trainer/sft_trainer.py`; Axolotl,
+    Sources: bitsandbytes 0.50.2, `autograd/_functions.py` (`MatMul8bitLt`, `MatMul8bitFp`); PEFT
+    0.21.2, `utils/other.py`; TRL at f2cd5771, `trl/trainer/sft_trainer.py`; Axolotl,
     `loaders/model.py`, `_prepare_model_for_quantization`.
     """
-    return _LAYOUT, _UPCAST if setup.kbit_upcast else _NO_UPCAST.format(dtype=setup.dtype)
+    rest = _UPCAST if setup.kbit_upcast else _NO_UPCAST.format(dtype=setup.dtype)
+    is_kept = setup.quantization == "int8" and setup.gradient_checkpointing
+    return (_LAYOUT, rest, _INT8_CHECKPOINTED) if is_kept else (_LAYOUT, rest)
 
 
 def quantize(model: PreTrainedModel, setup: TrainingSetup) -> tuple[str, ...]:

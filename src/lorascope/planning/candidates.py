@@ -40,9 +40,9 @@ class Grid:
         """The dearest first: quantization, rank, batch, checkpointing.
 
         A lower rank or a smaller batch never needs more memory; the gradients that accumulate with
-        the smaller batch are taken to be less than what its sequences kept. Nothing is taken for granted of
-        the others: a quantized weight is unpacked where it is used, and a recomputed block lies
-        beside what is kept.
+        the smaller batch are taken to be less than what its sequences kept. Nothing is taken for
+        granted of the others: a quantized weight is unpacked where it is used, and a recomputed
+        block lies beside what is kept.
         """
         return (
             Axis(len(self.quantizations), is_monotone=False),
