@@ -310,6 +310,11 @@ class TestPlot:
     ("arguments", "message"),
     [
         (["--batch-size", "0"], "argument --batch-size: '0' is no whole number above 0."),
+        (
+            ["--devices", "1" * 16],
+            f"argument --devices: '{'1' * 16}' has more than 15 digits.",
+        ),
+        (["--scores", ""], "--scores is empty; expected a file."),
         (["--seq-len", "2k"], "argument --seq-len: '2k' is no whole number above 0."),
         (
             ["--optimizer", "adam"],
@@ -322,7 +327,7 @@ class TestPlot:
         ),
         (
             ["--max-memory", "24G"],
-            "argument --max-memory: '24G' has the unit 'g'; expected 24GiB or 24GB.",
+            "argument --max-memory: '24G' has the unit 'G'; expected 24GiB or 24GB.",
         ),
         (["--plot", "a.svg"], "--plot is given without --compare."),
         (
@@ -471,3 +476,24 @@ def test_a_real_prediction_end_to_end(capsys: Capture, tmp_path: Path, monkeypat
     assert memory["setup"]["seq_len"] == 64
     assert memory["base_bytes"] >= 2 * (2 * 128 * 64 + 2 * (64 * 64 * 3 + 3 * 64 * 128))
     assert memory["logits_bytes"] >= 2 * 64 * 128 * 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--batch-size", "1000000000"],
+            "batch_size (--batch-size) is 1000000000; expected a whole number from 1 to 1,000,000.",
+        ),
+        (
+            ["--max-memory", "1GiB", "--trade", "rank,rank"],
+            "trade (--trade) holds 'rank' twice; expected it once.",
+        ),
+    ],
+)
+def test_a_value_beyond_what_its_field_takes_is_refused_before_any_work(
+    capsys: Capture, arguments: list[str], message: str
+) -> None:
+    result = run(capsys, "plan", "nowhere/at-all", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.splitlines()[0] == f"Error: {message}"

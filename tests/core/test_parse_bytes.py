@@ -47,9 +47,9 @@ def test_fractions_are_cut_to_whole_bytes(text: str, count: int) -> None:
     ("text", "told"),
     [
         ("24", "'24' has no unit; expected for example 24GiB"),
-        ("24G", "'24G' has the unit 'g'; expected 24GiB or 24GB"),
+        ("24G", "'24G' has the unit 'G'; expected 24GiB or 24GB"),
         ("80 gigs", "has the unit 'gigs'; expected for example 24GiB"),
-        ("5PB", "has the unit 'pb'"),
+        ("5PB", "has the unit 'PB'"),
         ("-1GiB", "'-1GiB' is no amount of memory"),
         ("nan", "'nan' is no amount of memory"),
         ("nanGiB", "is no amount of memory"),

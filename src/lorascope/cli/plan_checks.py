@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from lorascope.cli.plan_options import STEP, TRADES
 from lorascope.cli.usage import UsageError, did_you_mean, quoted
 
+_SEE = "See: lorascope plan --help"
 _NOT_WITH_COMPARE = (
     "output",
     "snippet",
@@ -40,6 +41,8 @@ def check(options: argparse.Namespace) -> None:
     """
     if options.output == "":
         raise UsageError("lorascope plan: --output is empty; expected a directory.")
+    if options.scores == "":
+        raise UsageError("lorascope plan: --scores is empty; expected a file.", _SEE)
     if options.compare:
         for name in _NOT_WITH_COMPARE:
             if getattr(options, name):

@@ -8,14 +8,17 @@ import re
 from lorascope.cli.usage import quoted
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
+_MOST_DIGITS = 15
 _WIDEST = 10**6
 """Largest width taken, in characters."""
 
 
 def positive(text: str) -> int:
-    """Read a whole number above 0."""
-    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
+    """Read a whole number above 0; the largest that an option takes is checked by what takes it."""
+    if not re.fullmatch(r"[0-9]+", text) or not text.strip("0"):
         raise argparse.ArgumentTypeError(f"{quoted(text)} is no whole number above 0.")
+    if len(text.lstrip("0")) > _MOST_DIGITS:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} has more than {_MOST_DIGITS} digits.")
     return int(text)
 
 

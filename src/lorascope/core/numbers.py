@@ -37,7 +37,7 @@ _BYTES_OF_UNIT = {
     "kb": 10**3,
     "b": 1,
 }
-_BYTES_TEXT = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,12})?) ?([a-z]*)")
+_BYTES_TEXT = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,12})?) ?([A-Za-z]*)")
 
 
 def parse_bytes(text: str) -> int:
@@ -49,12 +49,13 @@ def parse_bytes(text: str) -> int:
         ValueError: It is no such thing, nothing, or more than a device can have; the message says
             what was got and what is expected.
     """
-    read = _BYTES_TEXT.fullmatch(text.strip().lower())
+    read = _BYTES_TEXT.fullmatch(text.strip())
     if read is None:
         raise ValueError(f"{text!r} is no amount of memory; expected {_BYTES_EXAMPLES}.")
-    number, unit = read.groups()
+    number, stated = read.groups()
+    unit = stated.lower()
     if unit not in _BYTES_OF_UNIT:
-        got = f"has the unit {unit!r}" if unit else "has no unit"
+        got = f"has the unit {stated!r}" if unit else "has no unit"
         near = f"{number}{unit.upper()}iB or {number}{unit.upper()}B"
         hint = near if unit in ("t", "g", "m", "k") else _BYTES_EXAMPLES
         raise ValueError(f"{text!r} {got}; expected {hint}.")
