@@ -372,12 +372,9 @@ def _model_on_meta(
         return build_model(source, task_type=task_type, trust_remote_code=trust_remote_code)
     if not hasattr(model, "named_modules"):
         raise _no_model(model)
-    from lorascope.build.walk import base_model_of
-    from lorascope.observe.twin import meta_twin
+    from lorascope.memory.own_model import own_model
 
-    twin: Any = meta_twin(model)
-    # An adapter that the module already has is taken out of the copy: the plan brings its own.
-    return base_model_of(twin.unload() if hasattr(twin, "peft_config") else twin)
+    return own_model(model)
 
 
 def _no_model(model: object) -> ModelReferenceError:

@@ -18,6 +18,7 @@ from lorascope.build.confined import (
     without_code_names,
     without_repository_code,
 )
+from lorascope.build.failing import FAILURES, first_line
 from lorascope.build.info import expert_counts, model_info
 from lorascope.build.model_class import config_class, model_class
 from lorascope.build.sizes import require_stated_sizes
@@ -90,11 +91,23 @@ def inventory_of(module: nn.Module, reference: str = "nn.Module") -> Inventory:
     """List the modules of a model in memory, on any device, PEFT-wrapped or not.
 
     The names are those of the base model: PEFT's wrappers are looked through.
+
+    Raises:
+        ModelBuildError: It is no plain module, so that its parts do not say what they are.
     """
-    model = base_model_of(module)
-    modules = walk(model, expert_counts(model))
+    try:
+        model = base_model_of(module)
+        modules = walk(model, expert_counts(model))
+        info = model_info(model, reference, modules[0].total_params)
+    except LorascopeError:
+        raise
+    except FAILURES as error:
+        raise ModelBuildError(
+            f"The modules of {type(module).__name__} cannot be listed: {first_line(error)}",
+            "Compiled (torch.jit) and lazy modules do not say what they hold; give the plain one.",
+        ) from error
     return Inventory(
-        model=model_info(model, reference, modules[0].total_params),
+        model=info,
         built_with=BuiltWith(
             method="meta",
             lorascope=__version__,

@@ -18,14 +18,33 @@ if TYPE_CHECKING:
 
 
 def base_model_of(module: nn.Module) -> nn.Module:
-    """Return the model inside a `PeftModel` or a PEFT tuner; any other module as it is."""
+    """Return the model inside a `PeftModel` or a PEFT tuner; any other module as it is.
+
+    What `torch.compile` and `nn.DataParallel` put around either is looked through.
+    """
+    module = unwrapped(module)
     inner: Any = None
     if hasattr(module, "peft_config") and hasattr(module, "get_base_model"):
         get_base_model: Any = module.get_base_model
         inner = get_base_model()
     elif hasattr(module, "tuner_layer_cls"):
         inner = getattr(module, "model", None)
-    return inner if isinstance(inner, nn.Module) else module
+    return unwrapped(inner) if isinstance(inner, nn.Module) else module
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """Return what `torch.compile`, `nn.DataParallel` and its distributed kin were given."""
+    while True:
+        names = {cls.__name__ for cls in type(module).__mro__}
+        if "OptimizedModule" in names:  # importing its class would load the compiler
+            inner = module._modules.get("_orig_mod")  # noqa: SLF001 - a __getattr__ may answer anything
+        elif names & {"DataParallel", "DistributedDataParallel"}:
+            inner = module._modules.get("module")  # noqa: SLF001 - as above
+        else:
+            return module
+        if inner is None:
+            return module
+        module = inner
 
 
 def named_base_modules(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:

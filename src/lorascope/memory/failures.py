@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from lorascope.build.failing import FAILURES, first_line
 from lorascope.core.errors import LorascopeError, MemoryPredictionError, printable
 
 _LONGEST_REASON = 300
@@ -18,11 +19,9 @@ def step_of(where: str, hint: str = REPORT) -> Iterator[None]:
         yield
     except LorascopeError:
         raise
-    except Exception as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = printable(lines[0] if lines else "no message", limit=_LONGEST_REASON)
+    except FAILURES as error:
+        reason = printable(first_line(error, _LONGEST_REASON), limit=_LONGEST_REASON)
         raise MemoryPredictionError(
-            f"The memory of a training step cannot be predicted: {where} fails:"
-            f" {type(error).__name__}: {reason}",
+            f"The memory of a training step cannot be predicted: {where} fails: {reason}",
             hint,
         ) from error

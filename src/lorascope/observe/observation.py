@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lorascope.build.confined import alone
+from lorascope.build.failing import FAILURES, first_line
 from lorascope.build.info import expert_counts
 from lorascope.build.walk import base_model_of, walk
 from lorascope.core.observation import Call, Observation, Observed
@@ -21,7 +22,7 @@ from lorascope.observe.flow import Flow
 from lorascope.observe.inputs import Inputs, NoInputsError, inputs_for
 from lorascope.observe.inputs.fill import fill_in, left_open
 from lorascope.observe.layers import layer_weights
-from lorascope.observe.one_pass import brief, run
+from lorascope.observe.one_pass import run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -74,8 +75,8 @@ def _passes(base: nn.Module) -> Iterator[tuple[Flow, Inputs]]:
         except NoInputsError as error:
             yield Flow(failure=str(error)), Inputs()
             return
-        except Exception as error:
-            yield Flow(failure=brief(error)), Inputs()
+        except FAILURES as error:
+            yield Flow(failure=first_line(error)), Inputs()
             continue
         # Gradients show what autograd keeps, but some forwards write where they must not.
         for gradients in (True, False):

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
+from lorascope.build.failing import FAILURES, first_line
 from lorascope.observe.attempts import (
     IMPLEMENTATION,
     configs_of,
@@ -67,8 +68,8 @@ def run(
             model(**given)
         except OutOfTimeError:
             failure = "its forward pass takes too long"
-        except Exception as error:
-            failure = brief(error)
+        except FAILURES as error:
+            failure = first_line(error)
     return watch.flow(failure, gradients)
 
 
@@ -99,12 +100,6 @@ class Watch:
             },
             failure=failure,
         )
-
-
-def brief(error: Exception) -> str:
-    """Return the error's class and the first line of its message."""
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0][:120] if lines else ''}"
 
 
 @contextlib.contextmanager

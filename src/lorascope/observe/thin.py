@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
 from torch import nn
+
+from lorascope.observe.copying import copied
 
 
 class NotUnderstoodError(Exception):
@@ -103,13 +104,7 @@ def thinned(model: nn.Module, groups: Collection[tuple[str, Sequence[str]]]) -> 
         for path in left_out:
             block = model.get_submodule(path)
             memo[id(block)] = HandOn(block, memory, is_last=path == left_out[-1])
-    for parameter in model.parameters():
-        memo[id(parameter)] = nn.Parameter(
-            torch.empty_like(parameter, device="meta"), requires_grad=False
-        )
-    for buffer in model.buffers():
-        memo[id(buffer)] = torch.empty_like(buffer, device="meta")
-    twin: nn.Module = copy.deepcopy(model, memo)
+    twin = copied(model, lambda tensor: torch.empty_like(tensor, device="meta"), lambda: memo)
     for path, memory in remembered:
         twin.get_submodule(path).register_forward_hook(memory.note, with_kwargs=True)
     return twin

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
 
+from lorascope.observe.copying import copied
 from lorascope.observe.inputs.fill import fill_in, left_open
 from lorascope.observe.real_memory import MOST_AT_ONCE, TooLargeError
 
@@ -50,14 +49,14 @@ def _hollow(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _twin(model: nn.Module, make: Callable[[torch.Tensor], torch.Tensor]) -> nn.Module:
-    memo: dict[int, Any] = {}
-    for parameter in model.parameters():
-        memo[id(parameter)] = nn.Parameter(make(parameter.detach()), requires_grad=False)
-    for buffer in model.buffers():
-        made = make(buffer.detach())
-        # A buffer may be written to, so it needs an element for each of its own.
-        memo[id(buffer)] = made if made.is_meta else made.clone()
-    twin: nn.Module = copy.deepcopy(model, memo)
+    twin = copied(model, make)
+    # A buffer may be written to, so it needs an element for each of its own.
+    cloned: dict[int, torch.Tensor] = {}
+    for module in twin.modules():
+        for name, buffer in module._buffers.items():  # noqa: SLF001 - no setter keeps the class
+            if buffer is not None and not buffer.is_meta:
+                made = cloned.setdefault(id(buffer), buffer.clone())
+                module._buffers[name] = made  # noqa: SLF001 - as above
     _settle(twin)
     return twin.eval()
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lorascope.build.failing import FAILURES, first_line
 from lorascope.observe.deadline import Deadline
 from lorascope.observe.inputs.beside import beside_text
 from lorascope.observe.inputs.facts import Facts, facts_of
@@ -125,11 +126,6 @@ class _Clock:
         return min(TRIAL_SECONDS, self.end.left)
 
 
-def brief(error: Exception) -> str:
-    """Return the error's class and the beginning of its message."""
-    return f"{type(error).__name__}: {error}".splitlines()[0][:160]
-
-
 class _Found:
     """What is found out about one modality of one model."""
 
@@ -141,7 +137,8 @@ class _Found:
 
     def candidates(self) -> Iterator[_Given]:
         """Yield the forms to try: those whose features could be made, or each where none tells."""
-        forms = list(self._modality.forms(self._facts))
+        with known_values():  # which bounds what the sizes of a config ask for
+            forms = list(self._modality.forms(self._facts))
         method = method_of(self._facts.model, *self._modality.methods) if forms else None
         if method is None:
             yield from (self._given(form, 0) for form in forms or [{}])
@@ -152,8 +149,8 @@ class _Found:
             given = form | beside_text(self._facts, None, {})
             try:
                 count = feature_count(method, given, self._clock.for_a_trial())
-            except Exception as error:
-                failure = failure or brief(error)
+            except FAILURES as error:
+                failure = failure or first_line(error, 160)
                 continue
             yield self._given(form, count)
             made += 1
@@ -206,8 +203,8 @@ def _first_that_runs(model: nn.Module, choices: list[Inputs], clock: _Clock) -> 
                     model(**choice)
             except TooSlowError:
                 return choice, ""
-            except Exception as error:
-                failure = failure or brief(error)
+            except FAILURES as error:
+                failure = failure or first_line(error, 160)
             else:
                 return choice, failure
     return choices[0], ""
