@@ -53,6 +53,14 @@ from lorascope.source.examples import Example, list_examples
         ({"hidden_size": 10**4000}, "a number of over 30 digits"),
         ({"image_size": 10**10}, "image_size is"),
         ({"hidden_size": -4096}, "hidden_size is -4,096; expected a positive whole number"),
+        ({"vocab_size": 0}, "vocab_size is 0; expected at least 1"),
+        ({"attention_dropout": 5.0}, "attention_dropout is 5.0; expected a share from 0 to 1"),
+        ({"attn_pdrop": -0.1}, "attn_pdrop is -0.1; expected a share"),
+        ({"hidden_dropout_prob": float("nan")}, "hidden_dropout_prob is nan; expected a share"),
+        (
+            {"num_local_experts": 8, "num_experts_per_tok": 99},
+            "num_experts_per_tok is 99; there are 8 experts (num_local_experts)",
+        ),
         ({"hidden_size": 4096.5}, "hidden_size is 4096.5; expected a whole number"),
         ({"hidden_size": float("nan")}, "hidden_size is nan; expected a whole number"),
         ({"vocab_size": float("inf")}, "vocab_size is inf; expected a whole number"),
@@ -84,6 +92,8 @@ def test_impossible_or_contradictory_fields_are_named(config: dict[str, Any], me
     "config",
     [
         {"model_type": "llama", "hidden_size": 5120, "num_attention_heads": 48, "head_dim": 128},
+        {"max_position_embeddings": 0, "n_positions": -1},
+        {"num_experts": 0, "num_experts_per_tok": 2, "dropout": 1.0, "layerdrop": 0.0},
         {"model_type": "t5", "d_model": 512, "num_heads": 6, "d_kv": 64},
         {"model_type": "qwen3", "hidden_size": 5120, "num_attention_heads": 48},
         {"num_hidden_layers": 45, "layer_types": ["full_attention"] * 48},

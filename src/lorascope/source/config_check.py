@@ -12,6 +12,7 @@ from typing import Any
 
 from lorascope.core.errors import ModelConfigError
 from lorascope.source.config_fields import SPELLINGS, named_size
+from lorascope.source.config_possible import check_possible
 
 MOST_LAYERS = 1_000
 """Of one kind, at one level; the deepest published model has 130."""
@@ -98,6 +99,7 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
         for key, value in level.items():
             _check_field(key, value, f"{where}: {prefix}{key}")
         _check_expert_modules(level, f"{where}: {prefix}")
+        check_possible(level, f"{where}: {prefix}")
         _check_heads(level, f"{where}: {prefix}")
         _check_layer_types(level, f"{where}: {prefix}")
         blocks += sum(_blocks(key, value) for key, value in level.items())
