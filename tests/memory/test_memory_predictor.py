@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import memory_models as models
 import pytest
@@ -11,6 +12,7 @@ import transformers
 from torch import nn
 from torch.nn import functional
 
+import lorascope
 from lorascope.build import inventory_of
 from lorascope.core.errors import MemoryPredictionError
 from lorascope.core.training import TrainingSetup
@@ -129,3 +131,47 @@ def test_an_adapter_of_another_size_than_planned_is_a_bug() -> None:
     plan = replace(models.plan("short"), trainable_params=1)
     with pytest.raises(MemoryPredictionError, match="trainable parameters, the plan 1"):
         Predictor(models.model("short")).predict(plan, SETUP)
+
+
+class _Own(nn.Module):
+    """A plain module of two layers that makes its own loss, if it is asked to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.q_proj, self.v_proj = (
+            nn.Embedding(8, 4),
+            nn.Linear(4, 4),
+            nn.Linear(4, 8),
+        )
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        return self.v_proj(self.q_proj(self.embedding(input_ids)))
+
+
+class _WithLoss(_Own):
+    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor) -> SimpleNamespace:
+        logits = super().forward(input_ids)
+        return SimpleNamespace(
+            loss=functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+        )
+
+
+class _WithoutTokens(_Own):
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return super().forward(tokens)
+
+
+@pytest.mark.parametrize("cls", [_Own, _WithoutTokens])
+def test_a_plain_module_without_a_loss_is_told_what_to_write(cls: type[nn.Module]) -> None:
+    with pytest.raises(MemoryPredictionError) as caught:
+        lorascope.plan(cls(), setup=SETUP)
+    assert caught.value.hint is not None
+    assert "labels" in caught.value.hint
+    assert ".loss" in caught.value.hint
+    assert "--" not in f"{caught.value.what}{caught.value.hint}"
+
+
+def test_a_plain_module_that_returns_its_loss_is_predicted() -> None:
+    memory = lorascope.plan(_WithLoss(), setup=SETUP).memory
+    assert memory is not None
+    assert memory.parts.optimizer > 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 from transformers.models.auto import modeling_auto
 
 from lorascope.core.errors import MemoryPredictionError
@@ -34,7 +35,10 @@ def batch_for(model: nn.Module, setup: TrainingSetup) -> dict[str, Any]:
     if "input_ids" not in names:
         raise MemoryPredictionError(
             f"{type(model).__name__} takes no input_ids but {', '.join(list(names)[:3])}.",
-            "Memory is predicted for models that read text.",
+            "Memory is predicted for models that read text."
+            if isinstance(model, PreTrainedModel)
+            else "Give its forward the arguments input_ids (batch, length) and labels, and let it"
+            " return an object with .loss.",
         )
     shape = (setup.batch_size, setup.seq_len)
     batch: dict[str, Any] = {"input_ids": torch.zeros(shape, dtype=torch.long)}
@@ -46,7 +50,10 @@ def batch_for(model: nn.Module, setup: TrainingSetup) -> dict[str, Any]:
     else:
         raise MemoryPredictionError(
             f"{type(model).__name__} takes no labels, so it makes no loss to train with.",
-            "Choose the class to train with --task-type, for example CAUSAL_LM or SEQ_CLS.",
+            "Choose the class to train with --task-type, for example CAUSAL_LM or SEQ_CLS; of a"
+            " model in memory, build it as that class."
+            if isinstance(model, PreTrainedModel)
+            else "Give its forward an argument labels and let it return an object with .loss.",
         )
     if "use_cache" in names:
         batch["use_cache"] = False

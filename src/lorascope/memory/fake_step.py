@@ -192,8 +192,14 @@ def _forward(wrapped: nn.Module, batch: dict[str, Any], setup: TrainingSetup) ->
 
 
 def _loss(outputs: Any, model: nn.Module) -> torch.Tensor:
-    """Keep of the outputs only the loss, as `Trainer.compute_loss` does."""
-    loss = outputs["loss"] if isinstance(outputs, dict) else outputs[0]
+    """Keep of the outputs only the loss, as `Trainer.compute_loss` does.
+
+    A model of one's own may also return an object of its own with a `loss`.
+    """
+    if isinstance(outputs, dict):
+        loss = outputs["loss"]
+    else:
+        loss = outputs.loss if hasattr(outputs, "loss") else outputs[0]
     if not isinstance(loss, torch.Tensor) or loss.dim():
         raise TypeError(f"{type(model).__name__} returned no loss")
     return loss

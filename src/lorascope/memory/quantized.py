@@ -35,8 +35,9 @@ _NO_UPCAST = (
 )
 _INT8_CHECKPOINTED = (
     "Checkpointing does not free the inputs of int8 layers: bitsandbytes holds each as an "
-    "attribute of its autograd context, past the hooks of non-reentrant checkpointing, which transformers "
-    "takes by default; gradient_checkpointing_kwargs={'use_reentrant': True} would free them."
+    "attribute of its autograd context, past the hooks of non-reentrant checkpointing, which "
+    "transformers takes by default; gradient_checkpointing_kwargs={'use_reentrant': True} would "
+    "free them."
 )
 
 
