@@ -18,6 +18,7 @@ from lorascope.core.errors import MemoryPredictionError
 from lorascope.core.training import TrainingSetup
 from lorascope.memory import Predictor
 from lorascope.planning import make_plan, request_from
+from lorascope.report.memory_text import memory_text
 from lorascope.roles import assign
 
 SETUP = TrainingSetup(batch_size=2, seq_len=16, device="cpu", dtype="fp32")
@@ -175,3 +176,11 @@ def test_a_plain_module_that_returns_its_loss_is_predicted() -> None:
     memory = lorascope.plan(_WithLoss(), setup=SETUP).memory
     assert memory is not None
     assert memory.parts.optimizer > 0
+
+
+def test_the_attention_that_is_assumed_is_named_and_so_is_the_loss() -> None:
+    memory = _predict()
+    assert memory.attention == "sdpa"
+    step = next(str(line) for line in memory_text(memory, 200) if "tokens" in str(line))
+    assert "sdpa attention" in step
+    assert any("Liger" in note for note in memory.notes)

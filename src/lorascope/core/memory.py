@@ -73,6 +73,9 @@ class Memory:
     layers_run: int
     layers_total: int
     """Blocks that were run, of how many; the others are alike (see `docs/memory.md`)."""
+    attention: str | None = None
+    """Which of transformers' attention implementations was run, for example `sdpa`; None for a
+    model that has its own."""
     facts: tuple[MemoryFact, ...] = ()
     notes: tuple[str, ...] = ()
     """What the figures mean and what they leave out, each one sentence."""

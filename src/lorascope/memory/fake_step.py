@@ -67,6 +67,8 @@ class FakeStep:
     """Weights that got a gradient."""
     sized_by_values: frozenset[str]
     """Operators whose result was taken as large as it can be."""
+    attention: str | None = None
+    """The attention implementation of transformers that ran; None for a model with its own."""
 
 
 def run_step(wrapped: nn.Module, setup: TrainingSetup) -> FakeStep:
@@ -123,6 +125,7 @@ def run_step(wrapped: nn.Module, setup: TrainingSetup) -> FakeStep:
         ),
         tuple(_trained(model, numbers, accumulated, births)),
         frozenset(recorder.recording.sized_by_values),
+        getattr(getattr(model, "config", None), "_attn_implementation", None),
     )
 
 

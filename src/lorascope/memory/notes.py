@@ -29,6 +29,10 @@ _SIZED_BY_VALUES = (
     "Some results are as large as values say ({operators}); they count as large as they can be."
 )
 
+_LOSS = (
+    "The loss is the one that the model's class makes; a fused or chunked loss (Liger, TRL's "
+    "chunked loss) keeps less of the logits."
+)
 _PAGED = (
     "{paged:,} bytes of optimizer state are in managed memory, which pages to the host on need; "
     "they are in no figure here."
@@ -51,6 +55,7 @@ def notes_on(model: nn.Module, step: FakeStep, setup: TrainingSetup) -> tuple[st
             else "no gradient accumulation",
         )
     ]
+    notes.append(_LOSS)
     if _sees_or_hears(model):
         notes.append(_TEXT_ONLY)
     if step.sized_by_values:

@@ -79,6 +79,7 @@ class Predictor:
             overhead_bytes=overhead_bytes(setup),
             layers_run=total - sum(len(left_out(zone)) for zone in zones),
             layers_total=total,
+            attention=step.attention,
             notes=notes_on(self._model, step, setup),
         )
         return shard(memory, *_units(step, total))

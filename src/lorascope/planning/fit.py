@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from lorascope.core.errors import PlanError
 from lorascope.core.fit import Step
 from lorascope.core.inventory import Inventory
-from lorascope.core.numbers import size
+from lorascope.core.plan import Advice
 from lorascope.core.training import TrainingSetup
 from lorascope.planning.candidates import Candidate, Grid, grid
 from lorascope.planning.first_fitting import first_fitting, most_questions
@@ -168,18 +168,14 @@ def _steps(trials: Trials, found: Candidate) -> Iterator[Step]:
     """What was given up: roles for the number of parameters, then the rest for memory."""
     asked = trials.asked
     for change in drops(asked, 0):
-        yield _step(change, f"{change.text}, to keep to --max-params", None)
-    before = trials.needed(asked)
+        ground = GROUNDS[change.ground]
+        text = f"{change.text}, to keep to --max-params. {ground.text}"
+        yield _step(change, None, replace(ground, text=text))
     for change in changes(asked, found):
         needed = None if change.reached is None else trials.needed(change.reached)
-        text = change.text
-        if needed is not None and before is not None:
-            text += f": {size(before)} becomes {size(needed)}"
-        yield _step(change, text, needed)
-        before = needed if needed is not None else before
+        yield _step(change, needed, GROUNDS[change.ground])
 
 
-def _step(change: Change, text: str, needed: int | None) -> Step:
-    ground = GROUNDS[change.ground]
-    advice = replace(ground, text=f"{text}. {ground.text}")
+def _step(change: Change, needed: int | None, advice: Advice) -> Step:
+    """What changed and what it needs stand in the step itself; its advice is the reason."""
     return Step(change.trade, change.before, change.after, needed, advice)

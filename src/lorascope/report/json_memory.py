@@ -26,6 +26,7 @@ def memory_json(memory: Memory) -> dict[str, Any]:
         "kept_bytes_per_token": memory.kept_bytes_per_token,
         "overhead_bytes": memory.overhead_bytes,
         "setup": setup_json(memory.setup),
+        "attention": memory.attention,
         "layers_run": memory.layers_run,
         "layers_total": memory.layers_total,
         "facts": [_fact(fact) for fact in memory.facts],

@@ -15,7 +15,7 @@ def memory_text(memory: Memory, width: int) -> list[Line]:
     lines = [
         line(""),
         heading("Memory of one training step"),
-        *fields([("step", setup_text(memory.setup))], width),
+        *fields([("step", _step_text(memory))], width),
         line(""),
         *_parts_table(memory, width),
         line(""),
@@ -30,6 +30,11 @@ def memory_text(memory: Memory, width: int) -> list[Line]:
         for text in texts:
             lines += bullet(text, width)
     return lines
+
+
+def _step_text(memory: Memory) -> str:
+    attention = "" if memory.attention is None else f", {memory.attention} attention"
+    return f"{setup_text(memory.setup)}{attention}"
 
 
 def setup_text(setup: TrainingSetup) -> str:
