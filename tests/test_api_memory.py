@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors.torch import save_file
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 import lorascope
@@ -19,6 +20,7 @@ from lorascope.core.errors import (
     MissingDependencyError,
     ModelReferenceError,
     PlanError,
+    UnknownModelTypeError,
 )
 from lorascope.core.training import TrainingSetup
 from lorascope.planning import Budget, PlanRequest, compare
@@ -230,6 +232,17 @@ def test_memory_without_peft_names_the_command_that_installs_it(
     with pytest.raises(MissingDependencyError, match="needs peft, not installed") as caught:
         lorascope.plan(reference, setup=SETUP)
     assert "lorascope[torch]" in (caught.value.hint or "")
+
+
+def test_a_model_known_by_its_headers_alone_has_a_plan_without_memory(tmp_path: Path) -> None:
+    model = LlamaForCausalLM(LlamaConfig(**{k: v for k, v in SIZES.items() if k != "model_type"}))
+    save_file(dict(model.state_dict()), tmp_path / "model.safetensors")
+    config = {"model_type": "novel", "architectures": ["NovelForCausalLM"]}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert lorascope.plan(tmp_path).targets
+    with pytest.raises(UnknownModelTypeError, match="running the model's class") as caught:
+        lorascope.plan(tmp_path, setup=SETUP)
+    assert "A plan without memory needs no class" in (caught.value.hint or "")
 
 
 def test_what_is_no_model_is_told() -> None:

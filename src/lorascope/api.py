@@ -369,7 +369,16 @@ def _model_on_meta(
         from lorascope.build import build_model
 
         source = resolve(os.fspath(model), offline=offline, revision=revision)
-        return build_model(source, task_type=task_type, trust_remote_code=trust_remote_code)
+        try:
+            return build_model(source, task_type=task_type, trust_remote_code=trust_remote_code)
+        except (RemoteCodeError, UnknownModelTypeError) as error:
+            if source.tensors() is None:
+                raise
+            raise type(error)(
+                f"Memory is predicted by running the model's class. {error.what}",
+                "A plan without memory needs no class: the checkpoint's headers are enough."
+                f" {error.hint or ''}".strip(),
+            ) from error
     if not hasattr(model, "named_modules"):
         raise _no_model(model)
     from lorascope.memory.own_model import own_model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 from lorascope.build.failing import FAILURES, first_line
@@ -10,6 +11,10 @@ from lorascope.core.errors import LorascopeError, MemoryPredictionError, printab
 
 _LONGEST_REASON = 300
 REPORT = "The class may need an input besides text, or ask for values that weightless tensors lack."
+
+_LACKING = re.compile(r"'\w{1,80}Config' object has no attribute '(\w{1,80})'")
+_LENGTH = re.compile(r"[Ss]equence length to (?:be )?(\d{1,8})\b")
+"""What classes of a fixed length, such as Reformer, ask sequences to be padded to."""
 
 
 @contextlib.contextmanager
@@ -23,5 +28,14 @@ def step_of(where: str, hint: str = REPORT) -> Iterator[None]:
         reason = printable(first_line(error, _LONGEST_REASON), limit=_LONGEST_REASON)
         raise MemoryPredictionError(
             f"The memory of a training step cannot be predicted: {where} fails: {reason}",
-            hint,
+            _hint(str(error)) or hint,
         ) from error
+
+
+def _hint(text: str) -> str | None:
+    """Return what an error asks for, where its text says so."""
+    lacking = _LACKING.search(text)
+    if lacking is not None:
+        return f"The model's config states no {lacking[1]}: add it there."
+    length = _LENGTH.search(text)
+    return None if length is None else f"Try --seq-len {length[1]}."
