@@ -127,6 +127,11 @@ def test_choices_repeated_for_a_quick_start_are_the_real_ones() -> None:
             ["plan", "x", "--compare", "--preset", "qv"],
             "lorascope plan: --compare and --preset are both given; expected one of them.",
         ),
+        (
+            ["inspect", "x", "--observe", "--no-observe"],
+            "lorascope inspect: argument --observe/--no-observe: both are given; expected one of"
+            " them.",
+        ),
         (["plan", "x", "--force"], "lorascope plan: --force is given without --output or --plot."),
         (
             ["schema", "inspekt"],

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from lorascope.cli import values
 from lorascope.cli.common import TOWERS, add_model, add_output
-from lorascope.cli.usage import UsageError, did_you_mean, quoted
+from lorascope.cli.usage import UsageError, YesOrNo, did_you_mean, quoted
 
 TYPE_CHECKING = False  # as `typing` has it, which takes a while to import
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     add_model(parser)
     parser.add_argument_group("observing").add_argument(
         "--observe",
-        action=argparse.BooleanOptionalAction,
+        action=YesOrNo,
         help="run a copy of the model without weights to see what its modules do; --no-observe: do"
         " not (default: where it has to be built and that is quick; the cache keeps what was seen)",
     )

@@ -6,6 +6,7 @@ import argparse
 
 from lorascope.cli import values
 from lorascope.cli.common import TOWERS
+from lorascope.cli.usage import YesOrNo
 
 PRESETS = ("qv", "attention", "extended", "ffn", "vod", "all-linear")
 TASKS = ("classification", "instruction", "math", "code", "knowledge", "style", "rl", "domain")
@@ -78,7 +79,7 @@ def add_targets(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--experts",
-        action=argparse.BooleanOptionalAction,
+        action=YesOrNo,
         default=None,
         help="whether routed experts are adapted (default: as the preset says)",
     )
@@ -170,7 +171,7 @@ def add_memory(group: argparse._ArgumentGroup) -> None:
     _choice(group, "--quantization", QUANTIZATIONS, "KIND", "of the base model")
     group.add_argument(
         "--kbit-upcast",
-        action=argparse.BooleanOptionalAction,
+        action=YesOrNo,
         default=None,
         help="whether what is not quantized becomes float32, as by PEFT's"
         " prepare_model_for_kbit_training (default: it does not, as TRL's SFTTrainer leaves it)",

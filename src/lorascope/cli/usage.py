@@ -55,6 +55,27 @@ class Parser(argparse.ArgumentParser):
             )
 
 
+class YesOrNo(argparse.BooleanOptionalAction):
+    """`--name` or `--no-name`, None if neither; both are refused."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Take the option unless its opposite was given.
+
+        Raises:
+            ArgumentError: It was.
+        """
+        before = getattr(namespace, self.dest)
+        super().__call__(parser, namespace, values, option_string)
+        if before not in (None, getattr(namespace, self.dest)):
+            raise argparse.ArgumentError(self, "both are given; expected one of them.")
+
+
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """argparse's own, with a width found without the modules that `shutil` brings along."""
 
