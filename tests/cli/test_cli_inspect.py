@@ -169,13 +169,6 @@ def test_whether_to_observe_is_passed_on(
     assert asked == [expected]
 
 
-def test_of_observe_and_its_opposite_the_last_counts() -> None:
-    from lorascope.cli.parser import build_parser
-
-    parser, _ = build_parser()
-    assert parser.parse_args(["inspect", "x", "--observe", "--no-observe"]).observe is False
-
-
 def test_what_was_observed_is_printed(serve: Serve, capsys: Capture) -> None:
     serve(builders.observed())
     text = run(capsys, "inspect", "tiny").out
