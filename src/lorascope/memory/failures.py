@@ -25,10 +25,11 @@ def step_of(where: str, hint: str = REPORT) -> Iterator[None]:
     except LorascopeError:
         raise
     except FAILURES as error:
-        reason = printable(first_line(error, _LONGEST_REASON), limit=_LONGEST_REASON)
+        told = first_line(error, _LONGEST_REASON)
+        reason = printable(told, limit=_LONGEST_REASON)
         raise MemoryPredictionError(
             f"The memory of a training step cannot be predicted: {where} fails: {reason}",
-            _hint(str(error)) or hint,
+            _hint(told) or hint,
         ) from error
 
 

@@ -12,6 +12,7 @@ from lorascope.core.errors import MemoryPredictionError
 from lorascope.core.memory import Memory
 from lorascope.memory.blocks import stacks_of
 from lorascope.memory.extend import NotAlikeError, extended
+from lorascope.memory.failures import step_of
 from lorascope.memory.fake_step import FakeStep, run_step
 from lorascope.memory.notes import notes_on
 from lorascope.memory.optimizer_step import run_optimizer
@@ -92,7 +93,7 @@ class Predictor:
             )
             for zone in zones
         ]
-        with quiet(), torch.random.fork_rng(devices=[]):
+        with quiet(), torch.random.fork_rng(devices=[]), step_of("running a copy"):
             copy = thinned(self._model, groups)
             step = run_step(training_copy(copy, plan, setup), setup)
         return extended(step, zones)
