@@ -12,6 +12,7 @@ from lorascope.core.observation import Call, Observation, Observed
 from lorascope.core.roles import Evidence, Kind, Role
 from lorascope.roles import assign
 from lorascope.roles.agreement import MOST_NOTES
+from lorascope.roles.tables import shipped_rules
 
 Q = "model.layers.0.self_attn.q_proj"
 ODD = "model.layers.0.zig.zag"
@@ -171,3 +172,45 @@ def test_a_stated_hazard_that_the_pass_refutes_is_lifted_and_that_is_told() -> N
         "The hazard forward_never_called, which a name rule states, is lifted where the forward"
         f" pass shows otherwise: 1 × such as {MAMBA}.",
     )
+
+
+OUT = "blocks.0.self_attn.q_proj"
+
+
+@pytest.mark.parametrize(
+    ("own", "partial", "flow", "role"),
+    [
+        ({"is_transformers_class": False}, False, Role.ATTENTION_O, Role.ATTENTION_O),
+        ({"is_pretrained_model": False}, False, Role.ATTENTION_O, Role.ATTENTION_O),
+        ({"is_remote_code": True}, False, Role.FFN_DOWN, Role.FFN_DOWN),
+        ({"is_remote_code": True}, False, Role.PROJECTOR, Role.ATTENTION_Q),
+        ({"is_remote_code": True}, True, Role.ATTENTION_O, Role.ATTENTION_Q),
+        ({}, False, Role.ATTENTION_O, Role.ATTENTION_Q),
+    ],
+)
+def test_in_a_class_of_ones_own_the_pass_overrules_a_generic_name(
+    own: dict[str, bool], partial: bool, flow: Role, role: Role
+) -> None:
+    inventory = inventory_of([linear(OUT, (8, 8))], **own)
+    found = assign(inventory, Observation({OUT: seen(flow)}, is_partial=partial))
+    module = found.by_path[OUT]
+    is_overruled = role is flow
+    assert (module.role, module.named_role) == (role, Role.ATTENTION_Q if is_overruled else None)
+    assert module.evidence is (Evidence.OBSERVED if is_overruled else Evidence.NAMED)
+    (note,) = found.model.notes
+    assert ("data flow is believed" in note) is is_overruled
+
+
+def test_a_familys_row_stays_even_in_a_class_of_ones_own() -> None:
+    rule = next(
+        rule
+        for rule in shipped_rules()
+        if rule.family
+        and rule.role is Role.ATTENTION_Q
+        and not (rule.parents or rule.classes or set("*?[#") & set(rule.pattern))
+    )
+    model_type = next(iter(rule.model_types), "").replace("*", "")
+    path = f"layers.0.{rule.pattern}"
+    inventory = inventory_of([linear(path, (8, 8))], model_type=model_type, is_remote_code=True)
+    module = assign(inventory, Observation({path: seen(Role.ATTENTION_O)})).by_path[path]
+    assert (module.rule, module.role) == (rule.name, Role.ATTENTION_Q)

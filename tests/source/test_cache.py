@@ -61,6 +61,7 @@ MODULE_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "kind_inferred": st.booleans(),
     "hazards": st.lists(texts, max_size=2).map(tuple),
     "observed": st.none() | observations,
+    "named_role": st.none() | st.sampled_from(Role),
 }
 modules = st.builds(Module, **MODULE_FIELDS)
 _BY_TYPE: dict[str, st.SearchStrategy[Any]] = {

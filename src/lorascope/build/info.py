@@ -57,6 +57,7 @@ def model_info(model: nn.Module, reference: str, total_params: int) -> ModelInfo
         base_model=getattr(model, "name_or_path", None) or None,
         task_type=task_type_of(model),
         is_pretrained_model=isinstance(model, transformers.PreTrainedModel),
+        is_transformers_class=type(model).__module__.startswith("transformers."),
         tie_word_embeddings=getattr(config, "tie_word_embeddings", None),
         input_embedding=paths.get(id(input_embedding)),
         output_embedding=paths.get(id(output_embedding)),

@@ -74,6 +74,8 @@ class Module:
     """Codes of `HAZARDS` that apply."""
     observed: Observed | None = None
     """What a forward pass showed of it; None if none was run, or it is not adaptable."""
+    named_role: Role | None = None
+    """Role that its name says where the forward pass showed `role` instead; None elsewhere."""
 
     @property
     def name(self) -> str:
@@ -192,6 +194,9 @@ class ModelInfo:
     """PEFT task type of the class: `CAUSAL_LM`, `SEQ_CLS`, …"""
     is_pretrained_model: bool = True
     """Whether it is a `transformers.PreTrainedModel` (PEFT treats others differently)."""
+    is_transformers_class: bool = True
+    """Whether its class is one that transformers ships, which the role tables are checked
+    against."""
     tie_word_embeddings: bool | None = None
     input_embedding: str | None = None
     """Path of the input embedding."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lorascope.core.errors import LorascopeError, PlanError, SpecificationError
@@ -14,6 +14,7 @@ from lorascope.matching import Match, match
 from lorascope.planning.advice import advise
 from lorascope.planning.budget import unit_within
 from lorascope.planning.config import adapter_config
+from lorascope.planning.disagreeing import disagreeing
 from lorascope.planning.heads import saved_heads
 from lorascope.planning.limits import check_kinds, check_ranks
 from lorascope.planning.matched import plan_of_match
@@ -51,7 +52,8 @@ def make_plan(inventory: Inventory, request: PlanRequest | None = None) -> Plan:
         config, found = draft.first_exact(unit)
     check_ranks(request, selection, unit)
     advice = advise(inventory, request, selection, wanted, config)
-    return plan_of_match(inventory, selection.name, config, found, advice)
+    plan = plan_of_match(inventory, selection.name, config, found, advice)
+    return replace(plan, findings=(*plan.findings, *disagreeing(inventory)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,16 +29,28 @@ PLACES = frozenset({"conv", "embedding", "head", "norm", "projector"})
 """Groups of roles that say where a module stands. One that stands there may work as part of a
 feed-forward: a projector of two layers is one."""
 
+_NAMED = "the name is kept."
+_OBSERVED = "data flow is believed, since the class is not one of transformers' own."
+
 MOST_NOTES = 5
 """Kinds of disagreement that are told one by one; more are only counted."""
 
 
-def merged(named: Role | None, seen: Observed | None) -> tuple[Role, Evidence]:
+OVERRULED = frozenset({"attention", "ffn"})
+"""Groups of roles in which data flow may overrule a name."""
+
+
+def merged(
+    named: Role | None, seen: Observed | None, *, may_overrule: bool = False
+) -> tuple[Role, Evidence]:
     """Return the role of a module and how it is known.
 
     Args:
         named: The role that a name rule gives; None if none does.
         seen: What the forward pass showed of it; None if nothing.
+        may_overrule: Whether the pass decides where both say a role of `OVERRULED`: the name comes
+            from a generic row, the class is nobody's that the rows were checked against, and the
+            pass came to its end.
 
     Returns:
         The named role, as `observed` if the pass agrees; else the observed one; else `unknown`.
@@ -47,6 +59,8 @@ def merged(named: Role | None, seen: Observed | None) -> tuple[Role, Evidence]:
     if named is None or named is Role.UNKNOWN:
         return (Role.UNKNOWN, Evidence.UNKNOWN) if flow is None else (flow, Evidence.OBSERVED)
     agrees = flow is not None and flow in (named, SAME_FLOW.get(named))
+    if flow is not None and not agrees and may_overrule and {named.group, flow.group} <= OVERRULED:
+        return flow, Evidence.OBSERVED
     return named, Evidence.OBSERVED if agrees else Evidence.NAMED
 
 
@@ -60,13 +74,15 @@ def differs(module: Module) -> bool:
 
 def disagreements(modules: Iterable[Module]) -> list[str]:
     """Return one sentence for each kind of disagreement between names and the forward pass."""
-    kinds: dict[tuple[Role, Role], list[str]] = {}
+    kinds: dict[tuple[Role, Role, str], list[str]] = {}
     for module in modules:
-        if module.observed is not None and module.observed.role is not None and differs(module):
-            kinds.setdefault((module.role, module.observed.role), []).append(module.path)
+        if module.named_role is not None:
+            kinds.setdefault((module.named_role, module.role, _OBSERVED), []).append(module.path)
+        elif module.observed is not None and module.observed.role is not None and differs(module):
+            kinds.setdefault((module.role, module.observed.role, _NAMED), []).append(module.path)
     told = [
-        f"By name {_counted(paths)} {named.value}, by data flow {flow.value}; the name is kept."
-        for (named, flow), paths in kinds.items()
+        f"By name {_counted(paths)} {named.value}, by data flow {flow.value}; {which}"
+        for (named, flow, which), paths in kinds.items()
     ]
     return bounded(told, "kinds of disagreement between names and data flow")
 

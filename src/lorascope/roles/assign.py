@@ -26,7 +26,7 @@ from lorascope.roles.towers import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lorascope.core.inventory import Inventory, Module
+    from lorascope.core.inventory import Inventory, ModelInfo, Module
     from lorascope.core.observation import Observation, Observed
     from lorascope.roles.context import Context
     from lorascope.roles.rule import Rule
@@ -43,8 +43,9 @@ def assign(inventory: Inventory, observation: Observation | None = None) -> Inve
     """Return the inventory with role, evidence, rule, layer, tower and hazards of each module.
 
     Pure: nothing is built or run. A module that no row speaks of and of which the forward pass
-    showed nothing keeps the role `unknown`. Where the two differ the name's role is kept and a note
-    tells of it. A tower that the config's structure gave is kept; the names decide the others.
+    showed nothing keeps the role `unknown`. Where the two differ the name's role is kept, save that
+    of a generic row in a class that is not transformers' own; a note tells of it either way. A
+    tower that the config's structure gave is kept; the names decide the others.
 
     Args:
         inventory: The model.
@@ -52,8 +53,14 @@ def assign(inventory: Inventory, observation: Observation | None = None) -> Inve
     """
     rules = _rules(inventory)
     seen = {} if observation is None else observation.modules
+    is_whole = observation is not None and not (observation.is_partial or observation.reason)
+    may_overrule = is_whole and _is_own_code(inventory.model)
     known = {
-        module.path: merged(_role(rules.get(module.path)), seen.get(module.path))
+        module.path: merged(
+            _role(rules.get(module.path)),
+            seen.get(module.path),
+            may_overrule=may_overrule and _is_generic(rules.get(module.path)),
+        )
         for module in inventory.modules
         if module.path in rules or module.path in seen
     }
@@ -104,6 +111,16 @@ def _rules(inventory: Inventory) -> dict[str, Rule]:
     return found
 
 
+def _is_own_code(model: ModelInfo) -> bool:
+    """Whether the rows of the tables were never checked against the class of a model."""
+    is_shipped = model.is_pretrained_model and model.is_transformers_class
+    return model.is_remote_code or not is_shipped
+
+
+def _is_generic(rule: Rule | None) -> bool:
+    return rule is not None and not rule.family
+
+
 def _role(rule: Rule | None) -> Role | None:
     return None if rule is None else rule.role
 
@@ -129,7 +146,17 @@ def _described(
         cross_attention=_is_cross_attention(module.path, role),
         hazards=hazards,
         observed=observed,
+        named_role=_overruled(rule, role, evidence, observed),
     )
+
+
+def _overruled(
+    rule: Rule | None, role: Role, evidence: Evidence, observed: Observed | None
+) -> Role | None:
+    """The role by name where the forward pass decided otherwise."""
+    if rule is None or observed is None or evidence is not Evidence.OBSERVED or role is rule.role:
+        return None
+    return None if rule.role is Role.UNKNOWN else rule.role
 
 
 def _blocks(modules: tuple[Module, ...], roles: Mapping[str, Role]) -> dict[str, str]:

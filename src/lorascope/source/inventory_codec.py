@@ -29,11 +29,12 @@ LARGEST_TEXT = 64_000_000
 """Bytes of JSON; an inventory of over 60,000 modules has 10,000,000."""
 _MOST_LISTS = 4_000_000
 """Lists and objects in that JSON, three a module, each of which takes some 60 bytes parsed."""
-_ENUMS: Mapping[str, Mapping[str, Any]] = {
+_ENUMS: Mapping[str, Mapping[str | None, Any]] = {
     "kind": {each.value: each for each in Kind},
     "role": {each.value: each for each in Role},
     "evidence": {each.value: each for each in Evidence},
     "tower": {each.value: each for each in Tower},
+    "named_role": {None: None, **{each.value: each for each in Role}},
 }
 """Module columns that hold members of an enumeration; stored as their values."""
 _OBSERVED_ENUMS: Mapping[str, Mapping[str | None, Any]] = {
