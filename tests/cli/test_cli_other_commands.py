@@ -69,7 +69,7 @@ def test_completion_knows_commands_options_and_values(
         (["plan", "--pre"], {"--preset"}),
         (["plan", "--preset", "al"], {"all-linear"}),
         (["plan", "--optimizer", "adamw-"], {"adamw-8bit"}),
-        (["plan", "--gradient-c"], {"--gradient-accumulation", "--gradient-checkpointing"}),
+        (["plan", "--gradient-"], {"--gradient-accumulation", "--gradient-checkpointing"}),
         (["inspect", "x", "--tower", "vi"], {"vision"}),
         (["schema", "c"], {"compare"}),
         (["inspect", "Llama-3"], {"Llama-3.1-8B", "Llama-3.1-70B"}),
