@@ -43,7 +43,9 @@ def test_without_a_table_only_the_default_keeps_to_what_the_config_states(
 def test_a_length_that_the_model_was_not_made_for_is_noted(
     seq_len: int, made_for: int | None, is_noted: bool
 ) -> None:
-    memory = Memory(TrainingSetup(seq_len=seq_len), MemoryParts(), "loss", 0, 0, 1, 1, (), ("A.",))
+    memory = Memory(
+        TrainingSetup(seq_len=seq_len), MemoryParts(), "loss", 0, 0, 1, 1, notes=("A.",)
+    )
     notes = with_positions_noted(memory, ModelInfo("m", None, "M", stated_positions=made_for)).notes
     assert notes[0] == "A."
     assert ("8,193 tokens are beyond the 8,192 positions" in notes[-1]) == is_noted

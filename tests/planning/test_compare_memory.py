@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from memory_models import Model
+from priced_models import Model
 
 from builders import llama
 from lorascope.core.errors import MemoryPredictionError

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory_models import Model, Predict, memory, scrambled
+from priced_models import Model, Predict, memory, scrambled
 
 from builders import llama, mixture
 from lorascope.core.errors import MemoryPredictionError, PlanError

@@ -206,11 +206,7 @@ def test_every_target_of_every_preset_learns(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_no_preset_chooses_a_dead_or_non_affine_module(name: str) -> None:
     for inventory in (observed(name), unnamed(name)):
-        never = {
-            m.path
-            for m in inventory.modules
-            if NEVER & set(m.hazards)
-        }
+        never = {m.path for m in inventory.modules if NEVER & set(m.hazards)}
         assert never
         for plan in plans(inventory):
             assert not never & {target.path for target in plan.targets}, plan.preset
