@@ -29,7 +29,14 @@ def entry_point() -> NoReturn:
     """Run as a process of its own."""
     if not _debugging():
         _silence_libraries()
+    _leave_out_bitsandbytes()
     sys.exit(main())
+
+
+def _leave_out_bitsandbytes() -> None:
+    # PEFT imports it wherever it is installed, which takes a second. Nothing is quantized here:
+    # its layouts are counted on stand-ins. None makes Python say that it is not installed.
+    sys.modules.setdefault("bitsandbytes", None)  # type: ignore[arg-type]  # the documented way
 
 
 def main(argv: Sequence[str] | None = None) -> int:
