@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
+from packaging.version import Version
 from peft.tuners.lora import LoraLayer
 from peft.tuners.lora.layer import ParamWrapper
 from peft_judge import inject
@@ -133,6 +135,8 @@ class Block(nn.Module):
 
 
 NAMES = (*_CONFIGS, "multihead")
+ALL_CALLED = {"jamba"} if Version(transformers.__version__) < Version("5.23") else frozenset()
+"""Jamba of transformers 5.10 calls `dt_proj` with its bias put aside; 5.23 reads its weight."""
 
 
 def model(name: str) -> nn.Module:
@@ -207,6 +211,6 @@ def test_every_target_of_every_preset_learns(name: str) -> None:
 def test_no_preset_chooses_a_dead_or_non_affine_module(name: str) -> None:
     for inventory in (observed(name), unnamed(name)):
         never = {m.path for m in inventory.modules if NEVER & set(m.hazards)}
-        assert never
+        assert never or name in ALL_CALLED
         for plan in plans(inventory):
             assert not never & {target.path for target in plan.targets}, plan.preset

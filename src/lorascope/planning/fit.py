@@ -169,7 +169,7 @@ def _steps(trials: Trials, found: Candidate) -> Iterator[Step]:
     asked = trials.asked
     for change in drops(asked, 0):
         ground = GROUNDS[change.ground]
-        text = f"{change.text}, to keep to --max-params. {ground.text}"
+        text = f"Not adapted, to keep to --max-params: {change.before}. {ground.text}"
         yield _step(change, None, replace(ground, text=text))
     for change in changes(asked, found):
         needed = None if change.reached is None else trials.needed(change.reached)

@@ -17,8 +17,6 @@ class Change:
     """One of `lorascope.planning.preferences.TRADES`."""
     before: str
     after: str
-    text: str
-    """As a sentence without its full stop: `Gradient checkpointing is on`."""
     short: str
     """As one item of a list: `gradient checkpointing`."""
     ground: str
@@ -47,7 +45,6 @@ def drops(candidate: Candidate, first: int) -> Iterator[Change]:
             "roles",
             names,
             "",
-            f"{names} {'is' if len(words) == 1 else 'are'} not adapted",
             f"without {names}",
             words[0],
             candidate if words == candidate.level.drops[-1] else None,
@@ -60,8 +57,7 @@ def _checkpointing(here: Candidate, aim: Candidate) -> Change | None:
         return None
     reached = replace(here, setup=replace(here.setup, gradient_checkpointing=after))
     name = "gradient checkpointing"
-    text = "Gradient checkpointing is on"
-    return Change("checkpointing", "off", "on", text, name, "checkpointing", reached)
+    return Change("checkpointing", "off", "on", name, "checkpointing", reached)
 
 
 def _batch(here: Candidate, aim: Candidate) -> Change | None:
@@ -70,17 +66,15 @@ def _batch(here: Candidate, aim: Candidate) -> Change | None:
         return None
     times = aim.setup.accumulation
     reached = replace(here, setup=replace(here.setup, batch_size=after, accumulation=times))
-    text = f"The batch is {after} instead of {before}, accumulated {times} times"
-    return Change("batch", str(before), str(after), text, f"batch {after}", "batch", reached)
+    return Change("batch", str(before), str(after), f"batch {after}", "batch", reached)
 
 
 def _rank(here: Candidate, aim: Candidate) -> Change | None:
     before, after = here.rank, aim.rank
     if before == after:
         return None
-    text = f"The rank is {after} instead of {before}"
     reached = replace(here, unit=aim.unit)
-    return Change("rank", str(before), str(after), text, f"rank {after}", "rank", reached)
+    return Change("rank", str(before), str(after), f"rank {after}", "rank", reached)
 
 
 def _quantization(here: Candidate, aim: Candidate) -> Change | None:
@@ -88,5 +82,4 @@ def _quantization(here: Candidate, aim: Candidate) -> Change | None:
     if before == after:
         return None
     reached = replace(here, setup=replace(here.setup, quantization=after))
-    text = f"The base model is quantized to {after}"
-    return Change("quantization", before, after, text, after, "quantization", reached)
+    return Change("quantization", before, after, after, "quantization", reached)
