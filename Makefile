@@ -51,8 +51,9 @@ conformance: $(VENV)/installed  ## every model type of the installed transformer
 bench: $(VENV)/installed  ## whole processes against the obvious script and PEFT's injection
 	$(BIN)/python benchmarks/run.py --write docs/benchmarks.md
 
-bench-memory: $(VENV)/installed  ## predicted memory against the CPU allocator's true peaks
+bench-memory: $(VENV)/installed  ## predicted memory against the CPU allocator's true peaks, and its speed
 	$(BIN)/python benchmarks/memory_cpu.py --write docs/memory-measured.md
+	$(BIN)/python benchmarks/memory_timing.py --write docs/memory-time.md
 
 bench-memory-gpu: $(VENV)/installed  ## the same on a GPU; needs a CUDA build of torch
 	$(BIN)/python benchmarks/memory_gpu.py --write docs/memory-gpu.md

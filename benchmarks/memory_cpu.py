@@ -3,7 +3,7 @@
 Each case is a process of its own: it builds the model with random weights, injects the adapter,
 runs two training steps under the PyTorch profiler, whose memory events are the allocator's own,
 and takes the most that lived during the second step. Then the same step is predicted.
-Usage: python benchmarks/memory_cpu.py [--write FILE] [--only NAME ...] [--no-timing]
+Usage: python benchmarks/memory_cpu.py [--write FILE] [--only NAME ...]
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 import memory_bnb
 import memory_page
-import memory_timing
 from lorascope.memory.optimizers import make_optimizer
 from memory_cases import Case, batch_of, injected, train_step
 from memory_cpu_cases import CASES
@@ -32,20 +31,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, help="Markdown file to write")
     parser.add_argument("--only", nargs="+", choices=sorted(CASES), default=[], metavar="NAME")
-    parser.add_argument(
-        "--no-timing", action="store_true", help="leave out how long predictions take"
-    )
     arguments = parser.parse_args()
     cases = [CASES[name] for name in arguments.only or CASES]
     found = list(results(filter(can_run, cases), peak_of_second_step))
-    is_timed = not (arguments.only or arguments.no_timing)
-    timings = list(memory_timing.timings()) if is_timed else []
-    page = memory_page.page(found, timings)
+    page = memory_page.page(found)
     print(page)
     if arguments.write:
         arguments.write.write_text(page, encoding="utf-8")
-    is_met = all(row.is_met for row in [*found, *timings])
-    return 0 if is_met else 1
+    return 0 if all(row.is_met for row in found) else 1
 
 
 def can_run(case: Case) -> bool:

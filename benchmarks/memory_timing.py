@@ -1,7 +1,11 @@
-"""How long a prediction takes and how much memory it needs, as whole processes."""
+"""How long a prediction takes and how much memory it needs, as whole processes.
+
+Usage: python benchmarks/memory_timing.py [--write FILE]
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import statistics
@@ -9,11 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lorascope.source.examples import find_example
+from memory_page import measured_on
+from memory_table import mib
+from run import readable
 
 BOUNDS = {"Llama-3.1-8B": 5.0, "DeepSeek-V3": 20.0}
 """Model → most seconds."""
@@ -40,6 +47,19 @@ class Timing:
     def is_met(self) -> bool:
         """Whether both bounds are kept."""
         return self.seconds <= BOUNDS[self.model] and self.peak_bytes <= MOST_BYTES
+
+
+def main() -> int:
+    """Time every model, print the page, and write it if asked; 1 if a bound is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", type=Path, help="Markdown file to write")
+    arguments = parser.parse_args()
+    found = list(timings())
+    text = page(found)
+    print(text)
+    if arguments.write:
+        arguments.write.write_text(text, encoding="utf-8")
+    return 0 if all(timing.is_met for timing in found) else 1
 
 
 def timings() -> Iterator[Timing]:
@@ -83,3 +103,34 @@ def _run(command: list[str]) -> tuple[float, int]:
             output.seek(0)
             raise RuntimeError(f"{command}: {output.read().decode(errors='replace')}")
     return seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def page(timed: Sequence[Timing]) -> str:
+    """Return the page."""
+    lines = [
+        "# Time and memory of a prediction",
+        "",
+        "Made by `make bench-memory` (`benchmarks/memory_timing.py`); do not edit.",
+        "",
+        measured_on(),
+        "",
+        "Whole processes, medians: `lorascope plan MODEL --batch-size 1 --seq-len 2048`, in turn",
+        "with `benchmarks/reference_build.py`, which only imports the libraries and builds the",
+        "same model on the meta device. A model seen before has its inventory in the cache; for",
+        "the first time it is inspected and observed as well.",
+        "",
+        "| model | | time | bound | peak resident | bound | import and build alone | ratio | met |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {timing.model} | {timing.what} | {timing.seconds:.2f} s | {BOUNDS[timing.model]:.0f} s "
+        f"| {mib(timing.peak_bytes)} | {mib(MOST_BYTES)} | {timing.reference_seconds:.2f} s "
+        f"| {readable(timing.seconds / timing.reference_seconds)} "
+        f"| {'yes' if timing.is_met else 'no'} |"
+        for timing in timed
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
