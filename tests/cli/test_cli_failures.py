@@ -116,8 +116,10 @@ def test_interruption_is_one_line(
 
 def test_ctrl_c_stops_a_process_that_is_at_work(tmp_path: Path) -> None:
     code = (
-        "import sys, time\n"
+        "import signal, sys, time\n"
         "from lorascope.cli import load, main\n"
+        # A shell that started the tests in the background lets them ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def at_work(options):\n"
         "    print('at work', flush=True)\n"
         "    time.sleep(60)\n"
