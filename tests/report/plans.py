@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from lorascope.core.inventory import Inventory
-from lorascope.core.plan import Advice, Finding, Plan, Target
+from lorascope.core.finding import Finding
+from lorascope.core.plan import Advice, Plan, Target
 from lorascope.core.spec import LoraSpec
 from lorascope.matching.result import EntryMatch, Match, MatchedTarget, Reason, SavedModule, Where
 

@@ -76,6 +76,10 @@ class UnmodelledError(SpecificationError):
     """A LoRA configuration that PEFT may well take, but on which lorascope cannot say anything."""
 
 
+class RecipeError(LorascopeError):
+    """A file holds no LoRA configuration that can be read: unknown format, bad syntax or type."""
+
+
 class PlanError(LorascopeError):
     """No plan can be made as asked: this model has no such role, or nothing fits the budget."""
 

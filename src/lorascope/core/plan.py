@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lorascope.core.errors import INSTALL_TORCH, MissingDependencyError
+from lorascope.core.finding import Finding
 from lorascope.core.inventory import ModelInfo
 from lorascope.core.memory import Memory
 from lorascope.core.roles import Role, Tower
@@ -37,21 +38,6 @@ class Advice:
     None for a plain fact about the model."""
     source: str | None = None
     """Where the ground can be read; None for a plain fact about the model."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong or surprising."""
-
-    code: str
-    severity: str
-    """`error`, `warning` or `info`."""
-    entry: str
-    """What was asked: the entry of the target list, the option, or the role."""
-    message: str
-    hint: str
-    paths: tuple[str, ...] = ()
-    """Modules concerned, at most a few."""
 
 
 @dataclass(frozen=True, slots=True)

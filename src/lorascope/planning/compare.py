@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lorascope.core.errors import LorascopeError
+from lorascope.core.finding import Finding
 from lorascope.core.inventory import Inventory
-from lorascope.core.plan import Advice, Finding, Plan
+from lorascope.core.plan import Advice, Plan
 from lorascope.core.roles import EXPERTS, PERCEPTION
 from lorascope.core.spec import LoraSpec
 from lorascope.core.training import TrainingSetup

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lorascope.core.errors import LorascopeError, MemoryPredictionError
+from lorascope.core.finding import Finding
 from lorascope.core.memory import Memory
 from lorascope.core.numbers import exact, size
-from lorascope.core.plan import Finding, Plan
+from lorascope.core.plan import Plan
 from lorascope.core.training import TrainingSetup
 from lorascope.planning.fitted import OnTry, Predict, needed_bytes
 from lorascope.planning.preferences import Budget

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lorascope.core.finding import Finding
 from lorascope.core.inventory import Inventory, Module
-from lorascope.core.plan import Finding
 from lorascope.core.roles import Role
 
 _GROUPS = frozenset({"attention", "ffn"})

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lorascope.core.finding import Finding
 from lorascope.core.fit import Fit
 from lorascope.core.inventory import SCHEMA_VERSION
-from lorascope.core.plan import Advice, Finding, Plan, Target
+from lorascope.core.plan import Advice, Plan, Target
 from lorascope.report.json_inventory import model_json
 from lorascope.report.json_memory import memory_json, memory_summary_json, setup_json
 

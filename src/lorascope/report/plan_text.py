@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import sqrt
 
+from lorascope.core.finding import Finding
 from lorascope.core.fit import Fit
 from lorascope.core.inventory import Inventory
 from lorascope.core.numbers import exact, percent, size
-from lorascope.core.plan import Advice, Finding, Plan, Target
+from lorascope.core.plan import Advice, Plan, Target
 from lorascope.report.adapter_config_text import adapter_config_text
 from lorascope.report.coverage import trainable_text, uncovered_text
 from lorascope.report.fit_text import fit_text
