@@ -10,6 +10,7 @@ from lorascope.core.inventory import Inventory, Module
 from lorascope.core.roles import Kind, Role
 from lorascope.matching.names import EntryList, parameter_names
 from lorascope.matching.result import EntryMatch, Where
+from lorascope.matching.usual_names import FUSED_NAMES, ROLES_OF_NAME
 
 _MOST = 3
 """Names given for one entry."""
@@ -18,32 +19,6 @@ _LONGEST = 100
 _MOST_COMPARED = 200
 """Different names that are compared for one configuration."""
 _NUMBERED = frozenset({Where.LAYERS_TO_TRANSFORM, Where.LAYERS_PATTERN})
-
-_Q = (Role.ATTENTION_Q, Role.ATTENTION_QKV, Role.ATTENTION_QK, Role.ATTENTION_QKVO)
-_K = (Role.ATTENTION_K, *_Q[1:], Role.ATTENTION_KV)
-_V = (Role.ATTENTION_V, Role.ATTENTION_QKV, Role.ATTENTION_KV, Role.ATTENTION_QKVO)
-_O = (Role.ATTENTION_O, Role.ATTENTION_QKVO)
-_QKV = (Role.ATTENTION_QKV, Role.ATTENTION_Q, Role.ATTENTION_K, Role.ATTENTION_V)
-_GATE = (Role.FFN_GATE, Role.FFN_GATE_UP, Role.MOE_EXPERTS_GATE, Role.MOE_EXPERTS_GATE_UP)
-_UP = (Role.FFN_UP, Role.FFN_GATE_UP, Role.MOE_EXPERTS_UP, Role.MOE_EXPERTS_GATE_UP)
-_DOWN = (Role.FFN_DOWN, Role.MOE_EXPERTS_DOWN)
-_GATE_UP = (Role.FFN_GATE_UP, Role.MOE_EXPERTS_GATE_UP, Role.FFN_GATE, Role.FFN_UP)
-
-_ROLES_OF_NAME: Mapping[str, Sequence[Role]] = {
-    **dict.fromkeys(("q_proj", "q", "query", "wq", "to_q"), _Q),
-    **dict.fromkeys(("k_proj", "k", "key", "wk", "to_k"), _K),
-    **dict.fromkeys(("v_proj", "v", "value", "wv", "to_v"), _V),
-    **dict.fromkeys(("o_proj", "o", "out_proj", "wo", "to_out"), _O),
-    **dict.fromkeys(("qkv_proj", "qkv", "query_key_value", "c_attn", "Wqkv"), _QKV),
-    **dict.fromkeys(("gate_proj", "w1"), _GATE),
-    **dict.fromkeys(("up_proj", "w3", "fc1"), _UP),
-    **dict.fromkeys(("down_proj", "w2", "fc2"), _DOWN),
-    "gate_up_proj": _GATE_UP,
-}
-"""Names that target lists are written with → the roles that do that work, the closest first."""
-
-_FUSED = frozenset({"qkv_proj", "qkv", "query_key_value", "c_attn", "wqkv", "gate_up_proj"})
-"""Names of projections that stand for several, so that several may be what is meant."""
 
 
 def with_nearest(
@@ -144,9 +119,9 @@ class _Names:
         return tuple(found)[:_MOST]
 
     def _alike(self, name: str) -> Iterable[str]:
-        doing = [self._of_role.get(role, {}) for role in _ROLES_OF_NAME.get(name, ())]
+        doing = [self._of_role.get(role, {}) for role in ROLES_OF_NAME.get(name, ())]
         same = next((names for names in doing if names), None)
-        if same is not None and name.lower() not in _FUSED:
+        if same is not None and name.lower() not in FUSED_NAMES:
             return same
         together = dict.fromkeys(each for names in doing for each in names)
         return together or get_close_matches(name, self._ends, n=_MOST)

@@ -1,0 +1,75 @@
+"""Run the rules over one configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from lorascope.checking.rule import MOST_PATHS, Needs, Problem, Rule
+from lorascope.checking.rules import RULES
+from lorascope.checking.subject import Subject
+from lorascope.core.errors import UnmodelledError
+from lorascope.core.finding import Finding, Severity
+from lorascope.core.recipe import Edit
+
+
+def findings_of(subject: Subject, rules: Sequence[Rule] = RULES) -> tuple[Finding, ...]:
+    """Return what the rules find, the worst first, then by place and code."""
+    found = [
+        _finding(rule, problem, subject) for rule in rules for problem in _problems(rule, subject)
+    ]
+    return tuple(sorted(dict.fromkeys(found), key=_order))
+
+
+def _problems(rule: Rule, subject: Subject) -> Iterator[Problem]:
+    if not _is_runnable(rule, subject):
+        return
+    try:
+        yield from rule.find(subject)
+    except UnmodelledError:
+        # A pattern that takes too long is told by the rule for what is not modelled.
+        return
+
+
+def _is_runnable(rule: Rule, subject: Subject) -> bool:
+    match rule.needs:
+        case Needs.CONFIG:
+            return True
+        case Needs.MODEL:
+            return subject.inventory is not None
+        case Needs.MATCH:
+            return subject.inventory is not None and (
+                subject.match is not None or subject.refused is not None
+            )
+        case Needs.TENSORS:
+            return subject.inventory is not None and subject.stored is not None
+
+
+def _finding(rule: Rule, problem: Problem, subject: Subject) -> Finding:
+    return Finding(
+        code=rule.code,
+        severity=(problem.severity or rule.severity).value,
+        entry=problem.entry,
+        message=problem.message,
+        hint=problem.hint,
+        paths=problem.paths[:MOST_PATHS],
+        where=problem.where,
+        spot=subject.recipe.spot(problem.where, problem.entry),
+        edits=_possible(problem, subject),
+    )
+
+
+def _possible(problem: Problem, subject: Subject) -> tuple[Edit, ...]:
+    """Return the edits if the file states all that they change; else none can be written."""
+    stated = subject.recipe.stated
+    return problem.edits if all(edit.field in stated for edit in problem.edits) else ()
+
+
+def _order(finding: Finding) -> tuple[int, int, str, str]:
+    line = finding.spot.line if finding.spot is not None else 0
+    return Severity(finding.severity).rank, line, finding.code, finding.entry
+
+
+def rules_named(codes: Iterable[str]) -> tuple[Rule, ...]:
+    """Return the rules whose code begins with one of `codes` (`LT0` or `LT011`), or is named so."""
+    wanted = tuple(codes)
+    return tuple(rule for rule in RULES if rule.code.startswith(wanted) or rule.name in wanted)

@@ -1,0 +1,181 @@
+"""Why an entry of a list hits nothing: each such entry is the matter of exactly one rule."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from lorascope.checking.eras import other_era
+from lorascope.checking.subject import Subject
+from lorascope.core.errors import LorascopeError
+from lorascope.core.roles import EXPERTS, Kind, Role
+from lorascope.matching import EntryMatch, Where
+from lorascope.matching.all_linear import SHORTHAND
+from lorascope.matching.bounded_regex import BoundedRegex, Pattern
+from lorascope.matching.names import parameter_names, suffixes
+from lorascope.matching.usual_names import ROLES_OF_NAME
+
+
+class Why(StrEnum):
+    """Why nothing is hit. The first that applies is taken."""
+
+    PUNCTUATION = "punctuation"
+    """It would hit something without the comma, spaces or quotes in it."""
+    SHORTHAND = "shorthand"
+    """It is `all-linear`, which PEFT knows as a string only."""
+    REGEX = "regex"
+    """It would hit something as a regular expression."""
+    FUSED = "fused"
+    """The model has what it names inside a fused projection."""
+    ERA = "era"
+    """Another class, release or tool calls the same modules so."""
+    EXPERT = "expert"
+    """The model has what it names as stacked expert parameters."""
+    UNKNOWN = "unknown"
+    """None of these."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """An entry that hits nothing."""
+
+    entry: EntryMatch
+    why: Why
+    instead: tuple[str, ...] = ()
+    """Entries to write in its place, as exact as they are known; may be empty."""
+
+
+_AROUND = " \t\r\n,;\"'`[]()"
+_REGEX_SIGNS = re.compile(r"[\\^$*+?{}\[\]|()]")
+_FUSED_ROLES = (
+    Role.ATTENTION_QKV,
+    Role.ATTENTION_QKVO,
+    Role.ATTENTION_QK,
+    Role.ATTENTION_KV,
+    Role.FFN_GATE_UP,
+)
+
+
+def missed_targets(subject: Subject) -> tuple[Missed, ...]:
+    """Return the listed targets that hit nothing, each with the reason.
+
+    An entry that names something which is then excluded, saved whole, in other layers or
+    rewritten to expert parameters is not among them.
+    """
+    return tuple(_missed(subject, Where.TARGET_MODULES))
+
+
+def missed_parameters(subject: Subject) -> tuple[Missed, ...]:
+    """Return the entries of `target_parameters` that hit nothing, each with the reason."""
+    return tuple(_missed(subject, Where.TARGET_PARAMETERS))
+
+
+def _missed(subject: Subject, where: Where) -> Iterator[Missed]:
+    if where is Where.TARGET_MODULES and not subject.list_targets:
+        return
+    names = _Names(subject)
+    for entry in subject.entries_of(where):
+        if not entry.matched and not names.has(entry.entry, where):
+            yield _explained(entry, where, names)
+
+
+def _explained(entry: EntryMatch, where: Where, names: _Names) -> Missed:
+    bare = entry.entry.strip(_AROUND)
+    if bare != entry.entry and bare and names.has_any(bare):
+        return Missed(entry, Why.PUNCTUATION, (bare,))
+    if "," in bare and all(names.has_any(part.strip(_AROUND)) for part in bare.split(",")):
+        parts = tuple(part.strip(_AROUND) for part in bare.split(","))
+        return Missed(entry, Why.PUNCTUATION, parts)
+    if entry.entry.lower() == SHORTHAND:
+        return Missed(entry, Why.SHORTHAND, (SHORTHAND,))
+    if _REGEX_SIGNS.search(entry.entry) and names.match_regex(entry.entry):
+        return Missed(entry, Why.REGEX, (entry.entry,))
+    if where is Where.TARGET_MODULES:
+        fused = names.fused(entry.entry)
+        if fused:
+            return Missed(entry, Why.FUSED, fused)
+        experts = names.experts(entry.entry)
+        if experts:
+            return Missed(entry, Why.EXPERT, experts)
+    era = other_era(entry.entry, names.module_ends)
+    if era:
+        return Missed(entry, Why.ERA, era)
+    return Missed(entry, Why.UNKNOWN, entry.nearest)
+
+
+class _Names:
+    """The names of one model, as the questions above need them."""
+
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
+        self._modules = tuple(path for path in subject.modules if path)
+        self._roles: dict[Role, dict[str, None]] = {}
+        towers = subject.model.model.main_towers
+        for module in subject.model.adaptable:
+            if module.tower in towers:
+                self._roles.setdefault(module.role, {})[module.name] = None
+
+    @cached_property
+    def module_ends(self) -> frozenset[str]:
+        """All that an entry may be that names a module."""
+        return frozenset(end for name in self._modules for end in suffixes(name))
+
+    @cached_property
+    def parameter_ends(self) -> frozenset[str]:
+        """All that an entry may be that names a parameter."""
+        names = parameter_names(self._subject.modules)
+        return frozenset(end for name in names for end in suffixes(name))
+
+    def has(self, entry: str, where: Where) -> bool:
+        """Whether the entry is the end of some name of its field's kind."""
+        ends = self.parameter_ends if where is Where.TARGET_PARAMETERS else self.module_ends
+        return entry in ends
+
+    def has_any(self, entry: str) -> bool:
+        """Whether the entry is the end of a module's or parameter's name."""
+        return entry in self.module_ends or entry in self.parameter_ends
+
+    def match_regex(self, entry: str) -> bool:
+        """Whether the entry, read as PEFT reads a string, matches a whole name."""
+        for pattern in (entry, rf"(.*\.)?{entry}"):
+            try:
+                where = Pattern(pattern, "target_modules")
+                if BoundedRegex().matching(where, self._modules, whole=True):
+                    return True
+            except LorascopeError:
+                return False
+        return False
+
+    def fused(self, entry: str) -> tuple[str, ...]:
+        """Return the names of the fused projection that holds what the entry names."""
+        roles = _roles_of(entry)
+        if not roles or roles[0] in self._roles:
+            return ()
+        return _first(self._roles, [role for role in roles if role in _FUSED_ROLES])
+
+    def experts(self, entry: str) -> tuple[str, ...]:
+        """Return the names of the expert parameters that do what the entry names."""
+        roles = _roles_of(entry)
+        if not roles or any(role in self._roles for role in roles if role not in EXPERTS):
+            return ()
+        stacked = {
+            role: {
+                ".".join(module.path.rsplit(".", 2)[-2:]): None
+                for module in self._subject.model.adaptable
+                if module.role is role and module.kind is Kind.EXPERT_PARAMETER
+            }
+            for role in roles
+            if role in EXPERTS
+        }
+        return _first(stacked, [role for role, names in stacked.items() if names])
+
+
+def _roles_of(entry: str) -> Sequence[Role]:
+    return ROLES_OF_NAME.get(entry.rpartition(".")[2], ())
+
+
+def _first(names: Mapping[Role, Iterable[str]], roles: Iterable[Role]) -> tuple[str, ...]:
+    return next((tuple(names[role]) for role in roles if role in names), ())

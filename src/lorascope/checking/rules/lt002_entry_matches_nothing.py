@@ -1,0 +1,46 @@
+"""LT002: one entry of several matches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lorascope.checking.missed import Why, missed_targets
+from lorascope.checking.rule import Example, Needs, Problem, Rule
+from lorascope.checking.subject import Subject
+from lorascope.checking.words import listed
+from lorascope.core.finding import Severity
+from lorascope.matching import Where
+
+
+def find(subject: Subject) -> Iterator[Problem]:
+    """Find entries that hit nothing beside others that do, where no other rule says why."""
+    if not any(entry.matched for entry in subject.entries_of(Where.TARGET_MODULES)):
+        return
+    for missed in missed_targets(subject):
+        if missed.why is not Why.UNKNOWN:
+            continue
+        near = missed.entry.nearest
+        yield Problem(
+            entry=missed.entry.entry,
+            message="It matches no module, and PEFT says nothing because other entries match.",
+            hint=f"The nearest real names are {listed(near)}." if near else "Remove it.",
+            where=Where.TARGET_MODULES,
+        )
+
+
+RULE = Rule(
+    code="LT002",
+    name="entry-matches-nothing",
+    severity=Severity.WARNING,
+    summary="One entry of `target_modules` matches no module while others do.",
+    why=(
+        "PEFT raises only if nothing at all is matched. A misspelt or foreign entry is skipped "
+        "without a word, the training runs, and what it was to adapt stays frozen."
+    ),
+    instead="Correct the entry to a name of this model, or remove it.",
+    bad=Example("Llama-3.1-8B", {"target_modules": ["q_proj", "v_projj"]}),
+    good=Example("Llama-3.1-8B", {"target_modules": ["q_proj", "v_proj"]}),
+    reports=("huggingface/peft#1959", "huggingface/peft#3658"),
+    needs=Needs.MATCH,
+    find=find,
+)
