@@ -12,17 +12,17 @@ import lorascope
 from lorascope.core.errors import ModelConfigError, ModelReferenceError
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.roles import Kind
+from lorascope.core.stored import StoredTensor
 from lorascope.source import resolve
 from lorascope.source.checkpoint import inventory_from_tensors
 from lorascope.source.model_source import ModelSource
 from lorascope.source.tensor_kinds import expert_features
-from lorascope.source.tensors import TensorHeader
 
 Tensor = tuple[str, tuple[int, ...]] | tuple[str, tuple[int, ...], str]
 
 
 def _read(*tensors: Tensor, config: dict[str, Any] | None = None) -> Inventory:
-    headers = tuple(TensorHeader(t[0], t[1], t[2] if len(t) == 3 else "BF16") for t in tensors)
+    headers = tuple(StoredTensor(t[0], t[1], t[2] if len(t) == 3 else "BF16") for t in tensors)
     model_type = (config or {}).get("model_type")
     return inventory_from_tensors(
         ModelSource("ref", "directory", config, model_type, tensor_reader=lambda: headers)

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from lorascope.core.errors import ModelConfigError
+from lorascope.core.stored import StoredTensor
 from lorascope.source.gguf_config import ARCHITECTURES, config_of_gguf
 from lorascope.source.gguf_header import GgufHeader
 from lorascope.source.gguf_names import FAMILIES, transformers_name
-from lorascope.source.tensors import TensorHeader
 
 LLAMA: dict[str, Any] = {
     "general.architecture": "llama",
@@ -32,7 +32,7 @@ FIELDS_UNREAD = {
 
 
 def _header(metadata: dict[str, Any], *tensors: tuple[str, tuple[int, ...]]) -> GgufHeader:
-    named = tuple(TensorHeader(name, shape, "F16") for name, shape in tensors)
+    named = tuple(StoredTensor(name, shape, "F16") for name, shape in tensors)
     return GgufHeader(metadata, {"tokenizer.ggml.tokens": 100}, named)
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorascope.core.errors import LorascopeError, ModelConfigError
+from lorascope.core.stored import StoredTensor
 from lorascope.source.gguf_header import GgufHeader, read_gguf
-from lorascope.source.tensors import TensorHeader
 
 GOOD = gguf_bytes(
     {
@@ -45,8 +45,8 @@ def test_metadata_and_tensors(tmp_path: Path, version: int) -> None:
     }
     assert header.lengths == {"llama.attention.head_count_kv": 2, "tokenizer.ggml.tokens": 3}
     assert header.tensors == (
-        TensorHeader("token_embd.weight", (3, 4), "F16"),
-        TensorHeader("output_norm.weight", (4,), "F16"),
+        StoredTensor("token_embd.weight", (3, 4), "F16"),
+        StoredTensor("output_norm.weight", (4,), "F16"),
     )
 
 

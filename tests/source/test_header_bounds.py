@@ -16,12 +16,12 @@ import lorascope.source.safetensors_header as safetensors_header
 import lorascope.source.tensor_tree as tensor_tree
 import lorascope.source.tensors as tensors
 from lorascope.core.errors import ModelConfigError
+from lorascope.core.stored import StoredTensor
 from lorascope.source import resolve
 from lorascope.source.checkpoint import inventory_from_tensors
 from lorascope.source.gguf_header import read_gguf
 from lorascope.source.safetensors_header import INDEX_FILE, read_checkpoint, read_safetensors
 from lorascope.source.tensor_tree import held_tensors
-from lorascope.source.tensors import TensorHeader
 
 ENTRY = {"dtype": "BF16", "shape": [2, 2], "data_offsets": [0, 8]}
 
@@ -99,7 +99,7 @@ def test_one_shard_under_many_names_is_read_once(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).symlink_to("a.safetensors")
     _write_index(tmp_path, {name: name for name in names})
-    assert read_checkpoint(tmp_path) == (TensorHeader("a", (2, 2), "BF16"),)
+    assert read_checkpoint(tmp_path) == (StoredTensor("a", (2, 2), "BF16"),)
 
 
 def test_values_are_counted_before_they_are_parsed(
@@ -138,7 +138,7 @@ def test_names_that_make_too_many_modules(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(tensor_tree, "MOST_MODULES", 50)
     names = [".".join(f"{index}.{part}" for part in range(20)) for index in range(3)]
     with pytest.raises(ModelConfigError, match="over 50 modules"):
-        held_tensors([TensorHeader(name, (1,), "F32") for name in names])
+        held_tensors([StoredTensor(name, (1,), "F32") for name in names])
 
 
 def test_gguf_counts_are_bounded_though_the_bytes_are_there(tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def test_against_a_server(endpoint: str, tmp_path: Path) -> None:
         "owner/broken",
     )
     assert found.startswith("hub v1 {'model_type': 'llama', 'num_hidden_layers': 2}")
-    assert "TensorHeader(name='model.norm.weight', shape=(64,), dtype='BF16')" in found
+    assert "StoredTensor(name='model.norm.weight', shape=(64,), dtype='BF16')" in found
     assert "owner/open has no revision 'v9'" in revision
     assert "owner/gated is gated" in gated
     assert "The Hub has no public repository owner/absent" in absent

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lorascope.core.errors import LorascopeError, ModelConfigError, ModelReferenceError
+from lorascope.core.stored import StoredTensor
 from lorascope.source.safetensors_header import read_checkpoint, read_safetensors
-from lorascope.source.tensors import TensorHeader
 
 GOOD = safetensors_bytes({"a.weight": ("BF16", (2, 3)), "a.bias": ("F32", (2,))})
 
@@ -25,8 +25,8 @@ def test_names_shapes_and_types_in_stored_order(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(GOOD)
     assert read_safetensors(path) == (
-        TensorHeader("a.weight", (2, 3), "BF16"),
-        TensorHeader("a.bias", (2,), "F32"),
+        StoredTensor("a.weight", (2, 3), "BF16"),
+        StoredTensor("a.bias", (2,), "F32"),
     )
 
 

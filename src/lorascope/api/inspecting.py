@@ -66,6 +66,30 @@ def inspect(
 
         return inspect_module(model, observe)
     source = resolve(os.fspath(model), offline=offline, revision=revision)
+    return inventory_of_source(
+        source,
+        task_type=task_type,
+        trust_remote_code=trust_remote_code,
+        cache=cache,
+        refresh=refresh,
+        observe=observe,
+    )
+
+
+def inventory_of_source(
+    source: ModelSource,
+    *,
+    task_type: str | None = None,
+    trust_remote_code: bool = False,
+    cache: bool = True,
+    refresh: bool = False,
+    observe: bool | None = None,
+) -> Inventory:
+    """Return the inventory of a model whose config is at hand, as `inspect` does.
+
+    Raises:
+        ModelBuildError: As `inspect`, and so all that it raises once it has found the model.
+    """
     if not cache:
         return _labelled(_built(source, task_type, trust_remote_code, observe), source)
     store = Cache.default()

@@ -80,6 +80,10 @@ class RecipeError(LorascopeError):
     """A file holds no LoRA configuration that can be read: unknown format, bad syntax or type."""
 
 
+class NoLoraError(RecipeError):
+    """The file is of a known tool but trains no LoRA."""
+
+
 class PlanError(LorascopeError):
     """No plan can be made as asked: this model has no such role, or nothing fits the budget."""
 

@@ -15,13 +15,13 @@ from lorascope._version import __version__
 from lorascope.core.errors import ModelReferenceError
 from lorascope.core.inventory import BuiltWith, Inventory, ModelInfo, Module, Parameter
 from lorascope.core.roles import Kind
+from lorascope.core.stored import StoredTensor
 from lorascope.core.tasks import CLASSIFIER_HEADS, task_of_class
 from lorascope.source.config_fields import StatedSizes, stated_config
 from lorascope.source.gguf_names import transformers_name
 from lorascope.source.model_source import ModelSource
 from lorascope.source.tensor_kinds import Hints, expert_features, infer, is_expert_stack
 from lorascope.source.tensor_tree import HeldTensor, held_tensors
-from lorascope.source.tensors import TensorHeader
 
 _INPUT_EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "embed_in", "token_embd", "shared")
 _OUTPUT_EMBEDDINGS = ("lm_head", "embed_out", "output")
@@ -90,7 +90,7 @@ def _entries(path: str, tensors: list[HeldTensor], total: int, hints: Hints) -> 
     return [holder, *stacks]
 
 
-def _expert_stack(path: str, name: str, tensor: TensorHeader, hints: Hints) -> Module:
+def _expert_stack(path: str, name: str, tensor: StoredTensor, hints: Hints) -> Module:
     inputs, outputs, transposed = expert_features(f"{path}.{name}", tensor.shape, hints.hidden_size)
     return Module(
         path=tensor.name,
@@ -188,7 +188,7 @@ def _counted_layers(modules: Sequence[Module]) -> int | None:
     return max(counts.values(), default=None)
 
 
-def _renamed(tensors: Sequence[TensorHeader], architecture: str) -> tuple[TensorHeader, ...]:
+def _renamed(tensors: Sequence[StoredTensor], architecture: str) -> tuple[StoredTensor, ...]:
     return tuple(
         replace(tensor, name=transformers_name(tensor.name, architecture) or tensor.name)
         for tensor in tensors
@@ -199,7 +199,7 @@ def _notes(
     source: ModelSource,
     model: ModelInfo,
     modules: Sequence[Module],
-    tensors: Sequence[TensorHeader],
+    tensors: Sequence[StoredTensor],
 ) -> list[str]:
     notes = [
         "Read off the checkpoint's tensor names and shapes: kinds are inferred, and the class"

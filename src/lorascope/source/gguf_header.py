@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lorascope.core.errors import ModelConfigError, ModelReferenceError
+from lorascope.core.stored import StoredTensor
 from lorascope.source.regular_file import open_regular
-from lorascope.source.tensors import TensorHeader, check_name
+from lorascope.source.tensors import check_name
 
 MAGIC = b"GGUF"
 Value = int | float | bool | str | list[int | float | bool]
@@ -64,7 +65,7 @@ class GgufHeader:
     """Scalars, texts and lists of numbers; long ones are left out."""
     lengths: Mapping[str, int]
     """Number of entries of every list, for example `tokenizer.ggml.tokens`."""
-    tensors: tuple[TensorHeader, ...]
+    tensors: tuple[StoredTensor, ...]
 
 
 def read_gguf(path: Path) -> GgufHeader:
@@ -150,7 +151,7 @@ class _Reader:
         else:
             self._skip(count * smallest)
 
-    def _tensor(self) -> TensorHeader:
+    def _tensor(self) -> StoredTensor:
         name = self._name("a tensor name", _LONGEST_NAME)
         check_name(name, str(self._path))
         dimensions = self._count("I", _MOST_DIMENSIONS, 8, f"dimensions of {name!r}")
@@ -160,7 +161,7 @@ class _Reader:
         kind = self._number("I")
         self._number("Q")  # where its data begins
         # ggml stores the innermost dimension first.
-        return TensorHeader(name, stored[::-1], _TENSOR_TYPES.get(kind, f"type {kind}"))
+        return StoredTensor(name, stored[::-1], _TENSOR_TYPES.get(kind, f"type {kind}"))
 
     def _scalars(self, kind: int, count: int, key: str) -> list[int | float | bool]:
         width = self._width(kind, key)

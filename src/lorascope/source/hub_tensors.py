@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lorascope.core.errors import ModelConfigError, ModelReferenceError
+from lorascope.core.stored import StoredTensor
 from lorascope.source.hub import cached_file, hub_error, hub_errors, quiet_hub
 from lorascope.source.hub_settings import clear_settings_errors
 from lorascope.source.references import HubName
@@ -13,10 +14,10 @@ from lorascope.source.safetensors_header import (
     SINGLE_FILE,
     read_checkpoint,
 )
-from lorascope.source.tensors import TensorHeader, check_count
+from lorascope.source.tensors import check_count
 
 
-def hub_tensors(name: HubName, *, offline: bool) -> tuple[TensorHeader, ...] | None:
+def hub_tensors(name: HubName, *, offline: bool) -> tuple[StoredTensor, ...] | None:
     """Return the tensor headers of a repository's safetensors checkpoint.
 
     A checkpoint in the local cache is read there. Else only the headers are fetched, by
@@ -50,7 +51,7 @@ def _cached(name: HubName) -> Path | None:
     return None
 
 
-def _fetched(name: HubName) -> tuple[TensorHeader, ...] | None:
+def _fetched(name: HubName) -> tuple[StoredTensor, ...] | None:
     from huggingface_hub import constants, errors
     from huggingface_hub.hf_api import HfApi
 
@@ -67,7 +68,7 @@ def _fetched(name: HubName) -> tuple[TensorHeader, ...] | None:
         raise hub_error(name, error) from error
     check_count(sum(len(each.tensors) for each in metadata.files_metadata.values()), name.repo_id)
     return tuple(
-        TensorHeader(tensor, tuple(info.shape), str(info.dtype))
+        StoredTensor(tensor, tuple(info.shape), str(info.dtype))
         for file in sorted(metadata.files_metadata)
         for tensor, info in metadata.files_metadata[file].tensors.items()
     )

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from lorascope.source.tensors import TensorHeader
+from lorascope.core.stored import StoredTensor
 
 Origin = Literal["hub", "directory", "config", "gguf", "model_type", "example"]
 """Which kind of reference the user gave."""
 
-TensorReader = Callable[[], tuple[TensorHeader, ...] | None]
+TensorReader = Callable[[], tuple[StoredTensor, ...] | None]
 """Reads the checkpoint's headers when called; returns None if there is no checkpoint."""
 
 
@@ -43,7 +43,7 @@ class ModelSource:
     tensor_reader: TensorReader | None = field(default=None, repr=False, compare=False)
     """How to read the checkpoint's headers; None if no checkpoint is at hand."""
 
-    def tensors(self) -> tuple[TensorHeader, ...] | None:
+    def tensors(self) -> tuple[StoredTensor, ...] | None:
         """Read the checkpoint's tensor headers, from disk or from the Hub, once.
 
         Returns:

@@ -60,6 +60,26 @@ def resolve(reference: str, *, offline: bool = False, revision: str | None = Non
     return _Resolver(offline).resolve(reference, revision)
 
 
+def resolve_base(
+    name: str, beside: Path, *, offline: bool = False, revision: str | None = None
+) -> ModelSource:
+    """Find the base model that a training file or an adapter names.
+
+    That is a path from here or from beside the file, or a Hub id; never an example or a type.
+
+    Args:
+        name: As the file names it.
+        beside: Directory of the file.
+        offline: Take Hub files from the local cache only.
+        revision: Branch, tag or commit for a Hub id.
+
+    Raises:
+        ModelReferenceError: Nothing of that name can be read.
+        ModelConfigError: A config or checkpoint header is malformed.
+    """
+    return _Resolver(offline).base(AdapterBase(name, revision), beside)
+
+
 class _Resolver:
     """One resolution: the options, and the adapters already passed on the way to a base."""
 
@@ -143,7 +163,7 @@ class _Resolver:
             )
         base = read_adapter(adapter)
         try:
-            source = self._base(base, adapter.parent)
+            source = self.base(base, adapter.parent)
         except LorascopeError as error:
             raise type(error)(
                 f"{reference} is an adapter of {base.name}: {error.what}", error.hint
@@ -153,7 +173,7 @@ class _Resolver:
             source, reference=reference, base_model=base.name, notes=(note, *source.notes)
         )
 
-    def _base(self, base: AdapterBase, beside: Path) -> ModelSource:
+    def base(self, base: AdapterBase, beside: Path) -> ModelSource:
         """A base model is a path (from here or from beside the adapter) or a Hub id."""
         for path in (_user_path(base.name), beside / base.name):
             if _is_model(path):
@@ -164,7 +184,7 @@ class _Resolver:
         if name is None:
             raise ModelReferenceError(
                 f"{base.name} is neither a local path that exists nor a Hub id.",
-                "Mend base_model_name_or_path in the adapter's adapter_config.json.",
+                "Mend the name of the base model in the file.",
             )
         return self._hub(base.name, _with_revision(name, base.revision))
 

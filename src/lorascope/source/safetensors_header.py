@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from lorascope.core.errors import ModelConfigError, ModelReferenceError
+from lorascope.core.stored import StoredTensor
 from lorascope.source.config_file import parse_config, read_bounded
 from lorascope.source.regular_file import open_regular
-from lorascope.source.tensors import TensorHeader, check_count, check_name
+from lorascope.source.tensors import check_count, check_name
 
 INDEX_FILE = "model.safetensors.index.json"
 SINGLE_FILE = "model.safetensors"
@@ -30,7 +31,7 @@ _MOST_DIMENSIONS = 16
 _LARGEST_DIMENSION = 2**48
 
 
-def read_checkpoint(directory: Path) -> tuple[TensorHeader, ...] | None:
+def read_checkpoint(directory: Path) -> tuple[StoredTensor, ...] | None:
     """Read the headers of a directory's safetensors checkpoint, sharded or single.
 
     Returns:
@@ -47,7 +48,7 @@ def read_checkpoint(directory: Path) -> tuple[TensorHeader, ...] | None:
     return read_safetensors(single) if single.is_file() else None
 
 
-def read_safetensors(path: Path) -> tuple[TensorHeader, ...]:
+def read_safetensors(path: Path) -> tuple[StoredTensor, ...]:
     """Read the header of one safetensors file, tensors in stored order.
 
     Raises:
@@ -57,7 +58,7 @@ def read_safetensors(path: Path) -> tuple[TensorHeader, ...]:
     return _Headers().read(path)
 
 
-def tensors_of_header(header: Mapping[str, Any], where: str) -> tuple[TensorHeader, ...]:
+def tensors_of_header(header: Mapping[str, Any], where: str) -> tuple[StoredTensor, ...]:
     """Read the tensors of a parsed header.
 
     Raises:
@@ -69,7 +70,7 @@ def tensors_of_header(header: Mapping[str, Any], where: str) -> tuple[TensorHead
     )
 
 
-def _read_shards(index: Path) -> tuple[TensorHeader, ...]:
+def _read_shards(index: Path) -> tuple[StoredTensor, ...]:
     weight_map = _parse(read_bounded(index, _LARGEST_INDEX), str(index)).get("weight_map")
     if not isinstance(weight_map, dict) or not all(
         isinstance(shard, str) for shard in weight_map.values()
@@ -82,7 +83,7 @@ def _read_shards(index: Path) -> tuple[TensorHeader, ...]:
             f"{index} names {len(shards):,} files; expected at most {_MOST_SHARDS:,}."
         )
     headers = _Headers()
-    tensors: list[TensorHeader] = []
+    tensors: list[StoredTensor] = []
     for shard in shards:
         if Path(shard).name != shard:
             raise ModelConfigError(f"{index} names {shard!r}, which is not a file beside it.")
@@ -98,7 +99,7 @@ class _Headers:
         self._left = LONGEST_HEADER
         self._read: set[tuple[int, int]] = set()
 
-    def read(self, path: Path) -> tuple[TensorHeader, ...]:
+    def read(self, path: Path) -> tuple[StoredTensor, ...]:
         """Read the tensors of one file; a file read before, under any name, adds none."""
         try:
             with open_regular(path) as file:
@@ -158,9 +159,9 @@ def _parse(content: bytes, where: str) -> Mapping[str, Any]:
     return parse_config(content, where)
 
 
-def _tensor(name: str, entry: object, where: str) -> TensorHeader:
+def _tensor(name: str, entry: object, where: str) -> StoredTensor:
     check_name(name, where)
-    return TensorHeader(name, _shape(entry, name, where), _dtype(entry, name, where))
+    return StoredTensor(name, _shape(entry, name, where), _dtype(entry, name, where))
 
 
 def _shape(entry: object, name: str, where: str) -> tuple[int, ...]:

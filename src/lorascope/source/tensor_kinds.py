@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lorascope.core.roles import Kind
+from lorascope.core.stored import StoredTensor
 from lorascope.source.tensor_tree import HeldTensor
-from lorascope.source.tensors import TensorHeader
 
 _EMBEDDING = re.compile(r"embed_tokens|embed_in|wte|wpe|shared|(.*_)?(embd|embeddings?|embed)")
 """Last part of the path of a module whose 2-D weight is a table, not a projection."""
@@ -126,7 +126,7 @@ def _convolution(shape: tuple[int, ...]) -> Inferred:
     )
 
 
-def _packed(held: Mapping[str, TensorHeader], hints: Hints) -> Inferred:
+def _packed(held: Mapping[str, StoredTensor], hints: Hints) -> Inferred:
     """GPTQ and AWQ pack 32/bits numbers into an int32; other forms do not show their sizes."""
     qweight = held.get("qweight")
     known = qweight is not None and len(qweight.shape) == 2 and qweight.dtype == "I32"

@@ -6,7 +6,8 @@ import re
 from collections.abc import Container, Iterator, Sequence
 
 from lorascope.core.errors import ModelConfigError
-from lorascope.source.tensors import TensorHeader, check_count, check_name
+from lorascope.core.stored import StoredTensor
+from lorascope.source.tensors import check_count, check_name
 
 MOST_MODULES = 150_000
 """The largest published checkpoints name 100,000."""
@@ -16,11 +17,11 @@ _QUANTIZATION_STATE = re.compile(
 )
 """bitsandbytes stores its state beside a weight, as if the weight were a module."""
 
-HeldTensor = tuple[str, TensorHeader]
+HeldTensor = tuple[str, StoredTensor]
 """Name inside its module, and the tensor."""
 
 
-def held_tensors(tensors: Sequence[TensorHeader]) -> dict[str, list[HeldTensor]]:
+def held_tensors(tensors: Sequence[StoredTensor]) -> dict[str, list[HeldTensor]]:
     """Return module path → tensors it holds directly, every parent before its children.
 
     Children come in the checkpoint's order, but blocks with numbers by number: files are often

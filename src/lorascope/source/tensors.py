@@ -1,9 +1,6 @@
-"""What a checkpoint's header says of one tensor, and how many tensors and names are believed."""
+"""How many tensors of a header, and which names, are believed."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from math import prod
 
 from lorascope.core.errors import ModelConfigError
 
@@ -11,23 +8,6 @@ MOST_TENSORS = 250_000
 """The largest published checkpoints store each of 23,000 experts in 9 tensors, in all 210,000."""
 _LONGEST_NAME = 512
 _MOST_PARTS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class TensorHeader:
-    """Name, shape and type of one stored tensor; never its data."""
-
-    name: str
-    """Full name as the checkpoint stores it, for example `model.norm.weight`."""
-    shape: tuple[int, ...]
-    """Outermost dimension first, as PyTorch has it: a linear weight is (out, in)."""
-    dtype: str
-    """As the format spells it: `BF16`, `F32`, `U8` (safetensors); `F16`, `Q4_K` (GGUF)."""
-
-    @property
-    def count(self) -> int:
-        """Number of elements that the shape gives."""
-        return prod(self.shape)
 
 
 def check_count(count: int, where: str) -> None:

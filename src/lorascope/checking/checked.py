@@ -1,0 +1,79 @@
+"""What came of checking: a configuration with its findings, a file with its configurations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lorascope.checking.subject import Subject
+from lorascope.core.errors import LorascopeError
+from lorascope.core.finding import Finding, Severity
+from lorascope.core.inventory import Inventory
+from lorascope.core.recipe import Recipe
+from lorascope.matching import EntryMatch, Match
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One configuration, checked."""
+
+    subject: Subject
+    findings: tuple[Finding, ...]
+    """The worst first."""
+    problem: LorascopeError | None = None
+    """Why the base model is not known, so that only the rules that need none were run."""
+    notes: tuple[str, ...] = ()
+    """What the reader must know about how it was checked, each one sentence."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """What somebody wrote."""
+        return self.subject.recipe
+
+    @property
+    def inventory(self) -> Inventory | None:
+        """Of the base model; None if it is not known."""
+        return self.subject.inventory
+
+    @property
+    def match(self) -> Match | None:
+        """What PEFT does; None without a model, or if PEFT refuses before it selects."""
+        return self.subject.match
+
+    @property
+    def entries(self) -> tuple[EntryMatch, ...]:
+        """What each entry hits."""
+        return self.subject.entries
+
+    @property
+    def trainable_params(self) -> int | None:
+        """As PEFT counts them; None if that is not known, 0 if PEFT refuses."""
+        return None if self.subject.match is None else self.subject.match.trainable_params
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedFile:
+    """One file, and all configurations in it."""
+
+    path: str
+    """As the user named it, or as it was found below a directory; `-` for standard input."""
+    checks: tuple[Checked, ...] = ()
+    text: str | None = None
+    """What the file holds; None if it is no text, or has none."""
+    error: LorascopeError | None = None
+    """Why the file could not be read; then there are no checks."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Of all its configurations."""
+        return tuple(finding for checked in self.checks for finding in checked.findings)
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether something that was asked could not be carried out."""
+        return self.error is not None or any(c.problem is not None for c in self.checks)
+
+
+def worst(files: tuple[CheckedFile, ...]) -> Severity | None:
+    """Return the worst severity found; None if nothing was."""
+    found = [Severity(finding.severity) for file in files for finding in file.findings]
+    return min(found, key=lambda severity: severity.rank, default=None)
