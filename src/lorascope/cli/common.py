@@ -24,14 +24,18 @@ TOWERS = ("text", "vision", "audio", "projector", "encoder", "decoder")
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add MODEL and the options that say how to read it."""
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    group = parser.add_argument_group("reading the model")
-    group.add_argument(
+    add_reading(parser).add_argument(
         "--task-type",
         choices=TASK_TYPES,
         metavar="TYPE",
         help=f"build the class for this PEFT task type: {', '.join(TASK_TYPES)}"
         " (default: the class that the config names)",
     )
+
+
+def add_reading(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the options that say how to read a model, whoever names it."""
+    group = parser.add_argument_group("reading the model")
     group.add_argument(
         "--offline", action="store_true", help="use only what the Hub's local cache has"
     )
@@ -46,6 +50,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--refresh", action="store_true", help="build anew even if the cache has an answer"
     )
+    return group
 
 
 def add_output(

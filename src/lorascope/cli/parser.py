@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 
 from lorascope.cli import (
+    check_command,
     completion_command,
     inspect_command,
     match_command,
     models_command,
     plan_command,
+    rule_command,
     schema_command,
 )
 from lorascope.cli.output import write
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
 COMMANDS = (
     inspect_command,
     plan_command,
+    check_command,
     match_command,
+    rule_command,
     models_command,
     schema_command,
     completion_command,
@@ -44,6 +48,7 @@ examples:
   lorascope plan Qwen/Qwen3-8B -o adapter           write adapter/adapter_config.json
   lorascope match Llama-3.1-8B --targets q_proj,v_proj
                                                     what a target list hits
+  lorascope check train.yaml                        what is wrong with a configuration
 
 exit codes: 0 fine, 1 findings, 2 the request could not be carried out, 130 interrupted"""
 

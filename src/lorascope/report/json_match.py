@@ -23,7 +23,7 @@ def match_json(match: Match, model: ModelInfo) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "model": model_json(model),
         "peft_version": match.peft_version,
-        "entries": [_entry(entry) for entry in match.entries],
+        "entries": [entry_json(entry) for entry in match.entries],
         "targets": [_target(target) for target in match.targets],
         "saved_modules": [
             {"path": saved.path, "entry": saved.entry, "params": saved.params}
@@ -51,7 +51,8 @@ def spec_json(spec: LoraSpec) -> dict[str, Any]:
     }
 
 
-def _entry(entry: EntryMatch) -> dict[str, Any]:
+def entry_json(entry: EntryMatch) -> dict[str, Any]:
+    """Return what one entry hits as plain JSON values."""
     return {
         "where": str(entry.where),
         "entry": entry.entry,

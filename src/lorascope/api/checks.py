@@ -1,0 +1,235 @@
+"""`lorascope.check`: what is wrong with a LoRA configuration, before anyone trains with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lorascope.api.bases import BaseModels
+from lorascope.api.inspecting import inspect
+from lorascope.api.libraries import installed_peft
+from lorascope.checking import RULES, Rule, findings_of, subject_of
+from lorascope.checking.checked import Checked, CheckedFile
+from lorascope.core.errors import LorascopeError, ModelReferenceError, RecipeError
+from lorascope.core.inventory import Inventory
+from lorascope.core.recipe import Recipe, Tool
+from lorascope.core.spec import LoraSpec
+from lorascope.core.stored import StoredTensor
+from lorascope.formats import looks_like, read_recipes
+from lorascope.formats.mapping import recipe_of_mapping
+from lorascope.source.local import ADAPTER_FILE
+from lorascope.source.recipe_files import find_files, read_text, stored_tensors
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OnFile = Callable[[int, int, str], None]
+"""Told before each file: how many were done, how many there are, and which comes now."""
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """How configurations are checked."""
+
+    model: str | Inventory | None = None
+    """Base model for all; None: the one that each file names."""
+    tool: Tool | None = None
+    """Whose files they are; None: recognized."""
+    rules: tuple[Rule, ...] = RULES
+    engines: tuple[str, ...] = ()
+    """Serving engines whose limits count; see `lorascope.checking.engines`."""
+    bases: BaseModels = field(default_factory=BaseModels)
+
+
+def check(
+    config: Mapping[str, Any] | str | os.PathLike[str] | LoraSpec | Recipe | Any,
+    model: str | os.PathLike[str] | nn.Module | Inventory | None = None,
+    *,
+    tool: Tool | str | None = None,
+    serve: Iterable[str] = (),
+    rules: Sequence[Rule] = RULES,
+) -> Checked:
+    """Find what is wrong with one LoRA configuration.
+
+    Args:
+        config: A mapping of PEFT's fields, a `peft.LoraConfig`, a `peft.PeftModel` (its active
+            adapter), or the path of an `adapter_config.json`, an adapter's directory or a
+            training file with one configuration.
+        model: The base model, in any form that `inspect` takes; None for the one that `config`
+            names or, for a `PeftModel`, is on.
+        tool: Whose file it is, see `lorascope.core.recipe.Tool`; None: recognized.
+        serve: Serving engines whose limits count.
+        rules: What to look for.
+
+    Raises:
+        RecipeError: There is no configuration to read, or more than one.
+        SpecificationError: A field has a type that PEFT does not take.
+        ModelReferenceError: No base model is given or named, or it cannot be read.
+    """
+    known = _inventory(config if model is None and hasattr(config, "peft_config") else model)
+    request = CheckRequest(
+        model=known,
+        tool=None if tool is None else Tool(tool),
+        rules=tuple(rules),
+        engines=tuple(serve),
+    )
+    if isinstance(config, (str, os.PathLike)):
+        checked = _only(check_file(_config_file(Path(config)), request))
+    else:
+        checked = check_recipe(_recipe(config), Path(), request)
+    if checked.problem is not None:
+        raise checked.problem
+    return checked
+
+
+def check_files(
+    paths: Iterable[Path], request: CheckRequest, on_file: OnFile | None = None
+) -> tuple[CheckedFile, ...]:
+    """Check files, and all that directories hold, sorted by path; each file once."""
+    files: dict[Path, CheckedFile | None] = {}
+    for path in paths:
+        try:
+            files.update(dict.fromkeys(find_files(path, looks_like)))
+        except RecipeError as error:
+            files[path] = CheckedFile(str(path), error=error)
+    named = {Path(path) for path in paths}
+    checked: list[CheckedFile] = []
+    for number, path in enumerate(sorted(files)):
+        if on_file is not None:
+            on_file(number, len(files), str(path))
+        done = files[path] or check_file(path, request)
+        # What a directory holds beside LoRA configurations concerns nobody.
+        if path in named or not isinstance(done.error, RecipeError) or path.name == ADAPTER_FILE:
+            checked.append(done)
+    return tuple(checked)
+
+
+def check_file(path: Path, request: CheckRequest) -> CheckedFile:
+    """Check all configurations of one file; whatever is wrong with it is in the result."""
+    try:
+        text = read_text(path)
+    except LorascopeError as error:
+        return CheckedFile(str(path), error=error)
+    return check_text(text, str(path), path, request)
+
+
+def check_text(text: str, origin: str, path: Path, request: CheckRequest) -> CheckedFile:
+    """Check all configurations of a text.
+
+    Args:
+        text: What the file holds.
+        origin: What to call it.
+        path: Where it is, or would be: base models are looked for beside it.
+        request: How to check.
+    """
+    try:
+        recipes = read_recipes(text, origin, request.tool)
+        stored, note = _tensors(path, recipes)
+        checks = tuple(
+            check_recipe(recipe, path.parent, request, stored=stored, notes=note)
+            for recipe in recipes
+        )
+    except LorascopeError as error:
+        return CheckedFile(origin, text=text, error=error)
+    return CheckedFile(origin, checks, text)
+
+
+def check_recipe(
+    recipe: Recipe,
+    beside: Path,
+    request: CheckRequest,
+    *,
+    stored: tuple[StoredTensor, ...] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Checked:
+    """Check one configuration, without the model if that cannot be had.
+
+    Raises:
+        SpecificationError: A field has a type that PEFT does not take.
+    """
+    try:
+        inventory, problem = _base(recipe, beside, request), None
+    except LorascopeError as error:
+        inventory, problem = None, error
+    subject = subject_of(
+        recipe,
+        inventory,
+        stored=stored,
+        engines=request.engines,
+        peft_version=installed_peft(),
+    )
+    return Checked(subject, findings_of(subject, request.rules), problem, notes)
+
+
+def _base(recipe: Recipe, beside: Path, request: CheckRequest) -> Inventory:
+    task_type = recipe.stated.get("task_type")
+    task = task_type if isinstance(task_type, str) else None
+    if isinstance(request.model, Inventory):
+        return request.model
+    if request.model is not None:
+        return request.bases.given(request.model, task)
+    if recipe.base_model is None or not recipe.base_model.strip():
+        raise ModelReferenceError(
+            f"{recipe.origin} names no base model.", "Name it: lorascope check PATH MODEL."
+        )
+    return request.bases.named(recipe.base_model, beside, revision=recipe.revision, task_type=task)
+
+
+def _tensors(
+    path: Path, recipes: Sequence[Recipe]
+) -> tuple[tuple[StoredTensor, ...] | None, tuple[str, ...]]:
+    if path.name != ADAPTER_FILE or [recipe.tool for recipe in recipes] != [Tool.PEFT]:
+        return None, ()
+    stored, note = stored_tensors(path)
+    return stored, () if note is None else (note,)
+
+
+def _config_file(path: Path) -> Path:
+    try:
+        inside = path / ADAPTER_FILE
+        return inside if path.is_dir() and inside.is_file() else path
+    except (OSError, ValueError):  # a name that the file system cannot hold
+        return path
+
+
+def _only(file: CheckedFile) -> Checked:
+    if file.error is not None:
+        raise file.error
+    if len(file.checks) != 1:
+        raise RecipeError(
+            f"{file.path} holds {len(file.checks)} configurations; expected one.",
+            "Take lorascope.check_files, or the command `lorascope check`.",
+        )
+    return file.checks[0]
+
+
+def _recipe(config: Any) -> Recipe:
+    if isinstance(config, Recipe):
+        return config
+    if isinstance(config, LoraSpec):
+        fields = {name: getattr(config, name) for name in LoraSpec.__dataclass_fields__}
+        return Recipe(Tool.PEFT, "LoraSpec", {k: v for k, v in fields.items() if k != "unmodelled"})
+    if isinstance(config, Mapping):
+        return recipe_of_mapping(config, "configuration")
+    if hasattr(config, "peft_config"):
+        adapters = config.peft_config
+        active = getattr(config, "active_adapter", None)
+        active = active if isinstance(active, str) else next(iter(adapters))
+        return recipe_of_mapping(adapters[active].to_dict(), f"adapter {active!r}")
+    if hasattr(config, "to_dict"):
+        return recipe_of_mapping(config.to_dict(), type(config).__name__)
+    raise RecipeError(
+        f"A LoRA configuration cannot be read from {type(config).__name__}.",
+        "Give a mapping, a peft.LoraConfig, a peft.PeftModel or a path.",
+    )
+
+
+def _inventory(model: Any) -> str | Inventory | None:
+    if model is None or isinstance(model, Inventory):
+        return model
+    if isinstance(model, (str, os.PathLike)):
+        return os.fspath(model)
+    return inspect(model)

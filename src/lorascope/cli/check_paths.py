@@ -1,0 +1,53 @@
+"""Which of the positional arguments of `lorascope check` are files, and which one is MODEL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lorascope.cli.usage import UsageError
+
+_MODEL_FILES = ("config.json", ".gguf")
+
+
+def split_model(
+    arguments: Sequence[str], model: str | None, *, takes_paths: bool
+) -> tuple[list[str], str | None]:
+    """Return the paths and the model.
+
+    The last of several arguments is MODEL if nothing of that name exists, or if it is a model's
+    directory, `config.json` or GGUF file. Without files (`--targets`) the only one is MODEL.
+
+    Args:
+        arguments: As given.
+        model: What `--model` says; None if it is not given.
+        takes_paths: Whether files are expected.
+
+    Raises:
+        UsageError: A path is missing, or one argument is too many.
+    """
+    paths = list(arguments)
+    if model is None and paths and (not takes_paths or (len(paths) > 1 and _is_model(paths[-1]))):
+        model = paths.pop()
+    if takes_paths and not paths:
+        raise UsageError(
+            "lorascope check: expected PATH: an adapter, a training file, a directory, or -.",
+            "See: lorascope check --help",
+        )
+    if not takes_paths and paths:
+        raise UsageError(
+            f"lorascope check: with --targets only MODEL is expected, got {paths[0]!r} as well.",
+            "See: lorascope check --help",
+        )
+    return paths, model
+
+
+def _is_model(argument: str) -> bool:
+    path = Path(argument)
+    try:
+        if path.is_dir():
+            has_adapter = (path / "adapter_config.json").is_file()
+            return (path / "config.json").is_file() and not has_adapter
+        return argument != "-" and (argument.endswith(_MODEL_FILES) or not path.exists())
+    except (OSError, ValueError):  # a name that the file system cannot hold
+        return True

@@ -1,0 +1,201 @@
+"""The text that `lorascope check` prints: one group a configuration, then a summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+from lorascope.checking.checked import Checked, CheckedFile
+from lorascope.core.finding import Finding, Severity
+from lorascope.core.inventory import Inventory
+from lorascope.core.numbers import counted, exact, short
+from lorascope.core.spec import LoraSpec
+from lorascope.matching import EntryMatch, Match
+from lorascope.report.coverage import trainable_text
+from lorascope.report.excerpt import excerpt
+from lorascope.report.fold import fold
+from lorascope.report.json_match import spec_json
+from lorascope.report.layout import Column, Row, bullet, fields, paragraph, table
+from lorascope.report.lines import Line, Span, clean, line
+
+_STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+_MOST_ENTRIES = 12
+"""Entries of one field shown; those that hit nothing are shown first, the rest is counted."""
+_LONGEST_ENTRY = 60
+
+
+def check_text(files: Sequence[CheckedFile], width: int, *, fixable: bool = True) -> list[Line]:
+    """Lay out what was found, grouped by file.
+
+    Args:
+        files: In the order in which they are shown.
+        width: Characters a line.
+        fixable: Whether to say which findings `--fix` mends.
+    """
+    lines: list[Line] = []
+    for file in files:
+        if lines:
+            lines.append(line(""))
+        if file.error is not None:
+            lines += [line(file.path, "bold"), *_problem(file.error.what, file.error.hint, width)]
+        for number, checked in enumerate(file.checks):
+            if number:
+                lines.append(line(""))
+            lines += _checked_text(checked, file.text, width, fixable=fixable)
+    return [*lines, line(""), *_summary(files, width, fixable=fixable)]
+
+
+def _checked_text(checked: Checked, text: str | None, width: int, *, fixable: bool) -> list[Line]:
+    lines = [_title(checked), *fields(_facts(checked), width)]
+    lines += _entries(checked, width)
+    for note in checked.notes:
+        lines += bullet(note, width)
+    if checked.problem is not None:
+        what = f"Not checked against its model: {checked.problem.what}"
+        lines += _problem(what, checked.problem.hint, width)
+    for finding in checked.findings:
+        lines += _finding(finding, checked, text, width, fixable=fixable)
+    return lines
+
+
+def _title(checked: Checked) -> Line:
+    recipe = checked.recipe
+    name = f"  {recipe.name}" if recipe.name else ""
+    return Line((Span(clean(recipe.origin), "bold"), Span(clean(name)), Span(f"  {recipe.tool}")))
+
+
+def _problem(what: str, hint: str | None, width: int) -> list[Line]:
+    lines = paragraph(what, width, indent=2, hanging=4, style="bold red")
+    return lines + (paragraph(hint, width, indent=4, hanging=4) if hint else [])
+
+
+def _facts(checked: Checked) -> Iterator[tuple[str, str]]:
+    inventory, match = checked.inventory, checked.match
+    if inventory is None:
+        yield "model", checked.recipe.base_model or ""
+        return
+    model = inventory.model
+    name = checked.recipe.base_model or model.reference
+    yield "model", f"{name} ({model.cls}, {short(model.total_params)} parameters)"
+    yield from (("", note) for note in model.notes if "stands in" in note)
+    if match is None or match.refused is not None:
+        yield "trains", "nothing: PEFT refuses" if checked.subject.refused else ""
+        return
+    yield "trains", _trained(match, inventory)
+    yield "saved whole", ", ".join(pattern.text for pattern in fold(s.path for s in match.saved))
+    yield "as PEFT leaves it", ", ".join(_rewritten(checked.subject.asked, match.effective))
+
+
+def _trained(match: Match, inventory: Inventory) -> str:
+    modules = sum(not target.is_parameter for target in match.targets)
+    parameters = len(match.targets) - modules
+    what = " and ".join(
+        part
+        for part in (
+            counted(modules, "module") if modules else "",
+            counted(parameters, "expert parameter") if parameters else "",
+        )
+        if part
+    )
+    total = inventory.model.total_params
+    return f"{what or 'no module'}; {trainable_text(match.trainable_params, total)}"
+
+
+def _rewritten(asked: LoraSpec, effective: LoraSpec) -> Iterator[str]:
+    """Name the fields that PEFT itself changes, with what they are then."""
+    before, after = spec_json(asked), spec_json(effective)
+    changed = {name: value for name, value in after.items() if value != before[name]}
+    for name, value in changed.items():
+        shown = f"{name} {json.dumps(value)}"
+        yield shown if len(shown) <= 2 * _LONGEST_ENTRY else f"{shown[: 2 * _LONGEST_ENTRY]} …"
+
+
+def _entries(checked: Checked, width: int) -> list[Line]:
+    by_field: dict[str, list[EntryMatch]] = {}
+    for entry in checked.entries:
+        by_field.setdefault(str(entry.where), []).append(entry)
+    lines: list[Line] = []
+    for field, entries in by_field.items():
+        lines.append(line(f"  {checked.recipe.key(field)}", "dim"))
+        shown = sorted(entries, key=lambda entry: bool(entry.matched))[:_MOST_ENTRIES]
+        shown = [entry for entry in entries if entry in shown]
+        rows = [_entry_row(entry) for entry in shown]
+        lines += [_indented(each) for each in table(_ENTRY_COLUMNS, rows, width - 4)[1:]]
+        if len(entries) > len(shown):
+            lines.append(line(f"and {exact(len(entries) - len(shown))} more", "dim", indent=4))
+    return lines
+
+
+_ENTRY_COLUMNS = (
+    Column("entry", label=False),
+    Column("hits", right=True),
+    Column("modules", style="dim", label=False),
+)
+
+
+def _entry_row(entry: EntryMatch) -> Row:
+    shown = (
+        entry.entry if len(entry.entry) <= _LONGEST_ENTRY else entry.entry[:_LONGEST_ENTRY] + "…"
+    )
+    if not entry.matched:
+        near = f"nearest: {', '.join(entry.nearest)}" if entry.nearest else entry.reason
+        return Row((repr(shown), "nothing", near), "bold red")
+    patterns = [pattern.text for pattern in fold(entry.paths)]
+    more = f" and {len(patterns) - 2} more" if len(patterns) > 2 else ""
+    return Row((repr(shown), exact(entry.matched), ", ".join(patterns[:2]) + more))
+
+
+def _indented(piece: Line) -> Line:
+    return Line((Span("    "), *piece.spans)) if piece.spans else piece
+
+
+def _finding(
+    finding: Finding, checked: Checked, text: str | None, width: int, *, fixable: bool
+) -> list[Line]:
+    severity = Severity(finding.severity)
+    spot = finding.spot
+    at = f"{spot.line}:{spot.column} " if spot is not None and text is not None else ""
+    entry = f" {finding.entry!r}" if finding.entry else ""
+    key = checked.recipe.key(finding.where) if finding.where else ""
+    head = Line(
+        (
+            Span("  "),
+            Span(at, "dim"),
+            Span(f"{severity} {finding.code}", _STYLES[severity]),
+            Span(clean(f" {key}{entry}" if key else entry)),
+        )
+    )
+    lines = [line(""), head]
+    if spot is not None and text is not None:
+        lines += excerpt(text, spot, width)
+    lines += paragraph(finding.message, width, indent=4, hanging=4)
+    hint = f"{finding.hint} [--fix]" if fixable and finding.edits else finding.hint
+    lines += paragraph(hint, width, indent=4, hanging=4, style="green") if hint else []
+    return lines
+
+
+def _summary(files: Iterable[CheckedFile], width: int, *, fixable: bool) -> list[Line]:
+    listed = list(files)
+    found = [finding for file in listed for finding in file.findings]
+    checks = sum(len(file.checks) for file in listed)
+    counts = [
+        counted(sum(f.severity == severity for f in found), str(severity))
+        for severity in (Severity.ERROR, Severity.WARNING)
+        if any(f.severity == severity for f in found)
+    ]
+    infos = sum(f.severity == Severity.INFO for f in found)
+    counts += [f"{infos} for your information"] if infos else []
+    what = ", ".join(counts) or "nothing found"
+    lines = paragraph(f"{counted(checks, 'configuration')} checked: {what}.", width, style="bold")
+    unread = sum(file.error is not None for file in listed)
+    half = sum(checked.problem is not None for file in listed for checked in file.checks)
+    if unread:
+        lines += paragraph(f"{counted(unread, 'file')} could not be read.", width, style="bold red")
+    if half:
+        text = f"{counted(half, 'configuration')} could not be checked against its model."
+        lines += paragraph(text, width, style="bold red")
+    mendable = sum(bool(finding.edits) for finding in found)
+    if fixable and mendable:
+        text = f"{mendable} can be mended with --fix; --diff shows how."
+        lines += paragraph(text, width)
+    return lines

@@ -1,0 +1,100 @@
+"""Findings as SARIF 2.1.0, which code scanning services read.
+
+Source: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import quote
+
+from lorascope._version import __version__
+from lorascope.checking import RULES, Rule
+from lorascope.checking.checked import CheckedFile
+from lorascope.core.finding import Finding
+
+_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_LEVELS = {"error": "error", "warning": "warning", "info": "note"}
+
+
+def sarif(files: Sequence[CheckedFile]) -> dict[str, Any]:
+    """Return one run with all findings, and the files that could not be read as notifications."""
+    return {
+        "$schema": _SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "lorascope",
+                        "version": __version__,
+                        "rules": [_rule(rule) for rule in RULES],
+                    }
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": [_result(file, finding) for file in files for finding in file.findings],
+                "invocations": [
+                    {
+                        "executionSuccessful": not any(file.is_incomplete for file in files),
+                        "toolExecutionNotifications": [
+                            notification for file in files for notification in _notifications(file)
+                        ],
+                    }
+                ],
+            }
+        ],
+    }
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.code,
+        "name": "".join(part.capitalize() for part in rule.name.split("-")),
+        "shortDescription": {"text": rule.summary},
+        "fullDescription": {"text": rule.why},
+        "help": {"text": rule.instead},
+        "defaultConfiguration": {"level": _LEVELS[rule.severity]},
+    }
+
+
+def _result(file: CheckedFile, finding: Finding) -> dict[str, Any]:
+    what = f"{finding.entry}: {finding.message}" if finding.entry else finding.message
+    return {
+        "ruleId": finding.code,
+        "ruleIndex": next(i for i, rule in enumerate(RULES) if rule.code == finding.code),
+        "level": _LEVELS[finding.severity],
+        "message": {"text": f"{what} {finding.hint}".rstrip()},
+        "locations": [_location(file, finding)],
+    }
+
+
+def _location(file: CheckedFile, finding: Finding) -> dict[str, Any]:
+    place: dict[str, Any] = {"artifactLocation": _artifact(file)}
+    if finding.spot is not None:
+        place["region"] = {
+            "startLine": finding.spot.line,
+            "startColumn": finding.spot.column,
+            "charOffset": finding.spot.start,
+            "charLength": finding.spot.end - finding.spot.start,
+        }
+    return {"physicalLocation": place}
+
+
+def _artifact(file: CheckedFile) -> dict[str, Any]:
+    path = PurePath(file.path)
+    return {"uri": path.as_uri() if path.is_absolute() else quote(path.as_posix())}
+
+
+def _notifications(file: CheckedFile) -> list[dict[str, Any]]:
+    errors = [file.error, *(checked.problem for checked in file.checks)]
+    return [
+        {
+            "level": "error",
+            "message": {"text": str(error)},
+            "locations": [{"physicalLocation": {"artifactLocation": _artifact(file)}}],
+        }
+        for error in errors
+        if error is not None
+    ]

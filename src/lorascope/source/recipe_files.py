@@ -1,0 +1,135 @@
+"""Files that may hold LoRA configurations: found, and read as bounded text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from lorascope.core.errors import LorascopeError, RecipeError
+from lorascope.core.stored import StoredTensor
+from lorascope.source.config_file import LARGEST_CONFIG, read_bounded
+from lorascope.source.local import ADAPTER_FILE
+from lorascope.source.safetensors_header import read_safetensors
+
+TENSORS_FILE = "adapter_model.safetensors"
+PICKLES = ("adapter_model.bin", "adapter_model.pt", "adapter_model.pth")
+MOST_FILES = 10_000
+_MOST_LOOKED_AT = 1_000_000
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_LEFT_OUT = frozenset({"node_modules", "__pycache__", "site-packages", "wandb"})
+
+
+def find_files(path: Path, is_wanted: Callable[[str], bool]) -> tuple[Path, ...]:
+    """Return the files to check for what a user named: itself, or those below a directory.
+
+    Hidden directories, virtual environments and what packages bring along are left out, and
+    links to directories are not followed.
+
+    Args:
+        path: A file or a directory.
+        is_wanted: Whether a file of a directory deserves reading, by its name.
+
+    Raises:
+        RecipeError: There is nothing of that name, or a directory holds no such file, or too many.
+    """
+    try:
+        if not path.is_dir():
+            return (_file(path),)
+    except (OSError, ValueError) as error:
+        raise _missing(path) from error
+    found = sorted(_below(path, is_wanted))
+    if not found:
+        raise RecipeError(
+            f"The directory {path} holds no {ADAPTER_FILE}, no YAML file and no shell script.",
+            "Name the file itself; --format says whose it is.",
+        )
+    return tuple(found)
+
+
+def _file(path: Path) -> Path:
+    if path.suffix.lower() in _PICKLED:
+        raise RecipeError(
+            f"{path} is a pickle, which can run any code when it is opened, so it is not read.",
+            f"Save the adapter as safetensors ({TENSORS_FILE}), or name its {ADAPTER_FILE}.",
+        )
+    if path.suffix.lower() == ".safetensors":
+        return path.parent / ADAPTER_FILE
+    return path
+
+
+def _missing(path: Path) -> RecipeError:
+    return RecipeError(f"There is no file or directory {path}.", "Check the path.")
+
+
+def _below(directory: Path, is_wanted: Callable[[str], bool]) -> Iterator[Path]:
+    looked_at = found = 0
+    for folder, folders, files in os.walk(directory):
+        here = Path(folder)
+        folders[:] = sorted(
+            each
+            for each in folders
+            if not each.startswith(".")
+            and each not in _LEFT_OUT
+            and not (here / each / "pyvenv.cfg").is_file()
+        )
+        for name in files:
+            looked_at += 1
+            if is_wanted(name) and not name.startswith("."):
+                found += 1
+                yield here / name
+            if found > MOST_FILES or looked_at > _MOST_LOOKED_AT:
+                raise RecipeError(
+                    f"Below {directory} there are more than {MOST_FILES:,} files to check.",
+                    "Name narrower directories.",
+                )
+
+
+def read_text(path: Path) -> str:
+    """Read a file of at most 10 MB as UTF-8, with or without a byte order mark.
+
+    Raises:
+        RecipeError: It cannot be read, is too large, or is no UTF-8 text.
+    """
+    try:
+        content = read_bounded(path, LARGEST_CONFIG)
+    except LorascopeError as error:
+        raise RecipeError(error.what, "Name an adapter or a training file.") from error
+    return decoded(content, str(path))
+
+
+def decoded(content: bytes, where: str) -> str:
+    """Decode UTF-8 text; line ends stay as they are.
+
+    Raises:
+        RecipeError: It is something else.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f"{where} is no UTF-8 text (byte {error.start:,}).",
+            "Name an adapter or a training file.",
+        ) from error
+
+
+def stored_tensors(config: Path) -> tuple[tuple[StoredTensor, ...] | None, str | None]:
+    """Read the header of the tensors beside an `adapter_config.json`.
+
+    Returns:
+        The tensors, or None if there are none to read; and a sentence that says why not, if
+        there is something to say.
+
+    Raises:
+        LorascopeError: The header is damaged.
+    """
+    tensors = config.parent / TENSORS_FILE
+    if tensors.is_file():
+        return read_safetensors(tensors), None
+    for name in PICKLES:
+        if (config.parent / name).is_file():
+            return None, (
+                f"{name} is a pickle, which can run any code when it is opened, so its tensors are"
+                f" not compared; save the adapter as {TENSORS_FILE}."
+            )
+    return None, None
