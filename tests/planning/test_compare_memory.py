@@ -7,8 +7,8 @@ from priced_models import Model
 
 from builders import llama
 from lorascope.core.errors import MemoryPredictionError
-from lorascope.core.memory import Memory
 from lorascope.core.finding import Finding
+from lorascope.core.memory import Memory
 from lorascope.core.plan import Plan
 from lorascope.core.training import TrainingSetup
 from lorascope.planning import compare

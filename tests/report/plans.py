@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from lorascope.core.inventory import Inventory
 from lorascope.core.finding import Finding
+from lorascope.core.inventory import Inventory
 from lorascope.core.plan import Advice, Plan, Target
 from lorascope.core.spec import LoraSpec
 from lorascope.matching.result import EntryMatch, Match, MatchedTarget, Reason, SavedModule, Where

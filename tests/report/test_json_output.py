@@ -4,17 +4,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checks import some_files
 from jsonschema import Draft202012Validator
 from plans import match_of, plan_of
 
 import builders
 from lorascope import planning
 from lorascope.core.errors import ModelReferenceError
+from lorascope.core.finding import Severity
 from lorascope.core.inventory import HAZARDS
 from lorascope.core.observation import Call
+from lorascope.core.recipe import Tool
 from lorascope.core.roles import Evidence, Kind, Role, Tower
 from lorascope.matching.result import Reason, Where
 from lorascope.report.examples_report import examples_json
+from lorascope.report.json_check import check_json
 from lorascope.report.json_error import error_json
 from lorascope.report.json_inventory import inventory_json
 from lorascope.report.json_match import match_json
@@ -34,6 +38,7 @@ OUTPUTS: dict[str, list[dict[str, Any]]] = {
     "plan": [plan_json(plan_of(LLAMA, QV))],
     "compare": [compare_json([plan_of(LLAMA, QV), plan_of(LLAMA, QV, preset="ffn")])],
     "match": [match_json(match_of(LLAMA), LLAMA.model)],
+    "check": [check_json(some_files()), check_json(())],
     "models": [examples_json(list_examples())],
     "error": [
         error_json(ModelReferenceError("Where, got, expected.", "Do this.")),
@@ -105,9 +110,13 @@ def test_closed_vocabularies_are_those_of_the_program() -> None:
     match = json.loads(schema_text("match"))["$defs"]
     assert match["entry"]["properties"]["where"]["enum"] == [str(where) for where in Where]
     assert match["target"]["properties"]["reason"]["enum"] == [str(reason) for reason in Reason]
+    check = json.loads(schema_text("check"))["$defs"]
+    assert check["check"]["properties"]["tool"]["enum"] == [str(tool) for tool in Tool]
+    assert check["finding"]["properties"]["severity"]["enum"] == [str(each) for each in Severity]
+    assert check["entry"] == match["entry"]
 
 
-@pytest.mark.parametrize("name", ["plan", "compare", "match"])
+@pytest.mark.parametrize("name", ["plan", "compare", "match", "check"])
 def test_all_outputs_describe_a_model_alike(name: str) -> None:
     model = json.loads(schema_text(name))["$defs"]["model"]
     assert model == json.loads(schema_text("inspect"))["$defs"]["model"]
@@ -191,6 +200,42 @@ def test_match_json_gives_few_examples_of_many() -> None:
 
 def test_effective_configuration_has_only_fields_of_peft() -> None:
     assert "unmodelled" not in match_json(match_of(LLAMA), LLAMA.model)["effective"]
+
+
+def test_check_json_states_a_finding_in_full() -> None:
+    check, unknown = check_json(some_files())["checks"]
+    assert check["findings"][1] == {
+        "code": "LT002",
+        "severity": "warning",
+        "where": "target_modules",
+        "entry": "vproj",
+        "message": "It matches no module.",
+        "hint": "Write v_proj.",
+        "paths": [],
+        "line": 3,
+        "column": 42,
+        "fixable": True,
+    }
+    assert (check["adapted"], check["trainable_params"]) == (6, 688)
+    assert unknown["model"] is unknown["effective"] is unknown["adapted"] is None
+    assert unknown["problem"] == {
+        "type": "ModelReferenceError",
+        "message": "The Hub has no owner/tiny.",
+        "hint": "Name it as MODEL.",
+    }
+
+
+def test_check_json_counts_what_it_lists() -> None:
+    value = check_json(some_files())
+    findings = [finding for check in value["checks"] for finding in check["findings"]]
+    summary = value["summary"]
+    assert summary["files"] == len({check["file"] for check in value["checks"]}) + 1
+    assert summary["checks"] == len(value["checks"])
+    assert [each["file"] for each in value["unread"]] == ["broken.yaml"]
+    for severity in Severity:
+        count = sum(finding["severity"] == severity for finding in findings)
+        assert summary[f"{severity}s"] == count > 0
+    assert summary["fixable"] == sum(finding["fixable"] for finding in findings) == 2
 
 
 def test_every_ground_that_plans_state_is_in_the_schema() -> None:

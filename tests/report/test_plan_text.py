@@ -5,8 +5,8 @@ import pytest
 from plans import plan_of
 
 import builders
-from lorascope.core.inventory import Inventory
 from lorascope.core.finding import Finding
+from lorascope.core.inventory import Inventory
 from lorascope.core.plan import Plan
 from lorascope.core.roles import Role, Tower
 from lorascope.report.compare_text import compare_text

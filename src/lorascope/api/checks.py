@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,14 @@ from lorascope.api.inspecting import inspect
 from lorascope.api.libraries import installed_peft
 from lorascope.checking import RULES, Rule, findings_of, subject_of
 from lorascope.checking.checked import Checked, CheckedFile
-from lorascope.core.errors import LorascopeError, ModelReferenceError, RecipeError
+from lorascope.core.errors import (
+    LorascopeError,
+    ModelReferenceError,
+    NoLoraError,
+    RecipeError,
+    SpecificationError,
+    UnknownFormatError,
+)
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Recipe, Tool
 from lorascope.core.spec import LoraSpec
@@ -74,7 +81,7 @@ def check(
         model=known,
         tool=None if tool is None else Tool(tool),
         rules=tuple(rules),
-        engines=tuple(serve),
+        engines=known_engines(serve),
     )
     if isinstance(config, (str, os.PathLike)):
         checked = _only(check_file(_config_file(Path(config)), request))
@@ -85,26 +92,49 @@ def check(
     return checked
 
 
+def known_engines(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of serving engines in lower case.
+
+    Raises:
+        SpecificationError: lorascope knows nothing of one of them.
+    """
+    from lorascope.checking.engines import engines
+
+    found = tuple(dict.fromkeys(name.casefold() for name in names))
+    for name in found:
+        if name not in engines():
+            raise SpecificationError(
+                f"No serving engine is called {name!r}.", f"Known are {', '.join(engines())}."
+            )
+    return found
+
+
 def check_files(
     paths: Iterable[Path], request: CheckRequest, on_file: OnFile | None = None
 ) -> tuple[CheckedFile, ...]:
     """Check files, and all that directories hold, sorted by path; each file once."""
+    listed = tuple(paths)
     files: dict[Path, CheckedFile | None] = {}
-    for path in paths:
+    for path in listed:
         try:
             files.update(dict.fromkeys(find_files(path, looks_like)))
         except RecipeError as error:
             files[path] = CheckedFile(str(path), error=error)
-    named = {Path(path) for path in paths}
     checked: list[CheckedFile] = []
     for number, path in enumerate(sorted(files)):
         if on_file is not None:
             on_file(number, len(files), str(path))
         done = files[path] or check_file(path, request)
-        # What a directory holds beside LoRA configurations concerns nobody.
-        if path in named or not isinstance(done.error, RecipeError) or path.name == ADAPTER_FILE:
-            checked.append(done)
+        found = path not in listed and path.name != ADAPTER_FILE
+        checked.append(replace(done, is_left_out=_is_none_of_ours(done)) if found else done)
     return tuple(checked)
+
+
+def _is_none_of_ours(file: CheckedFile) -> bool:
+    """Whether what a directory holds is of no concern: another file, or one without LoRA."""
+    if isinstance(file.error, (UnknownFormatError, NoLoraError)):
+        return True
+    return isinstance(file.error, RecipeError) and "lora" not in (file.text or "").lower()
 
 
 def check_file(path: Path, request: CheckRequest) -> CheckedFile:

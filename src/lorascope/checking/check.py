@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from lorascope.checking.rule import MOST_PATHS, Needs, Problem, Rule
 from lorascope.checking.rules import RULES
@@ -14,10 +15,25 @@ from lorascope.core.recipe import Edit
 
 def findings_of(subject: Subject, rules: Sequence[Rule] = RULES) -> tuple[Finding, ...]:
     """Return what the rules find, the worst first, then by place and code."""
-    found = [
-        _finding(rule, problem, subject) for rule in rules for problem in _problems(rule, subject)
-    ]
+    found = [_finding(rule, each, subject) for rule in rules for each in _problems(rule, subject)]
+    last = frozenset(rule.code for rule in rules if rule.last_resort)
+    if any(finding.code in last for finding in found) and _is_told(subject, rules):
+        found = [finding for finding in found if finding.code not in last]
     return tuple(sorted(dict.fromkeys(found), key=_order))
+
+
+def _is_told(subject: Subject, rules: Sequence[Rule]) -> bool:
+    """Whether a rule that is no last resort finds an error in the configuration on this model.
+
+    What a serving engine lacks, and which tensors a file has, is no reason for PEFT to refuse.
+    """
+    alone = replace(subject, engines=(), stored=None)
+    return any(
+        (problem.severity or rule.severity) is Severity.ERROR
+        for rule in rules
+        if not rule.last_resort
+        for problem in _problems(rule, alone)
+    )
 
 
 def _problems(rule: Rule, subject: Subject) -> Iterator[Problem]:
@@ -65,8 +81,8 @@ def _possible(problem: Problem, subject: Subject) -> tuple[Edit, ...]:
 
 
 def _order(finding: Finding) -> tuple[int, int, str, str]:
-    line = finding.spot.line if finding.spot is not None else 0
-    return Severity(finding.severity).rank, line, finding.code, finding.entry
+    place = finding.spot.start if finding.spot is not None else -1
+    return Severity(finding.severity).rank, place, finding.code, finding.entry
 
 
 def rules_named(codes: Iterable[str]) -> tuple[Rule, ...]:

@@ -61,6 +61,8 @@ class CheckedFile:
     """What the file holds; None if it is no text, or has none."""
     error: LorascopeError | None = None
     """Why the file could not be read; then there are no checks."""
+    is_left_out: bool = False
+    """Whether it was found below a directory and holds no LoRA configuration."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -68,9 +70,16 @@ class CheckedFile:
         return tuple(finding for checked in self.checks for finding in checked.findings)
 
     @property
+    def problems(self) -> tuple[LorascopeError, ...]:
+        """Why something that was asked could not be carried out; empty if all could."""
+        errors = [None if self.is_left_out else self.error]
+        errors += [checked.problem for checked in self.checks]
+        return tuple(error for error in errors if error is not None)
+
+    @property
     def is_incomplete(self) -> bool:
         """Whether something that was asked could not be carried out."""
-        return self.error is not None or any(c.problem is not None for c in self.checks)
+        return bool(self.problems)
 
 
 def worst(files: tuple[CheckedFile, ...]) -> Severity | None:

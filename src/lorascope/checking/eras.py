@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 _OTHER_NAMES: Mapping[str, Sequence[tuple[str, ...]]] = {
     "Wqkv": (("q_proj", "k_proj", "v_proj"), ("qkv_proj",), ("query_key_value",)),
@@ -62,3 +63,16 @@ def other_era(entry: str, ends: Collection[str]) -> tuple[str, ...]:
         if all(name in ends for name in renamed):
             return renamed
     return ()
+
+
+def moved_prefixes(pattern: str) -> Iterator[str]:
+    """Yield a regular expression with each prefix in it moved to where other classes have it.
+
+    Args:
+        pattern: With the dots of the prefix escaped or not.
+    """
+    for old, new in _PREFIXES:
+        for was, now in ((old, new), (old.replace(".", r"\."), new.replace(".", r"\."))):
+            found = re.search(rf"(?<![\w.]){re.escape(was)}", pattern)
+            if found:
+                yield pattern[: found.start()] + now + pattern[found.end() :]

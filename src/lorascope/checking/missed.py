@@ -10,7 +10,7 @@ from functools import cached_property
 
 from lorascope.checking.eras import other_era
 from lorascope.checking.subject import Subject
-from lorascope.core.errors import LorascopeError
+from lorascope.core.errors import SpecificationError, UnmodelledError
 from lorascope.core.roles import EXPERTS, Kind, Role
 from lorascope.matching import EntryMatch, Where
 from lorascope.matching.all_linear import SHORTHAND
@@ -23,7 +23,7 @@ class Why(StrEnum):
     """Why nothing is hit. The first that applies is taken."""
 
     PUNCTUATION = "punctuation"
-    """It would hit something without the comma, spaces or quotes in it."""
+    """It is a name, or several, but for the commas, spaces or quotes in it."""
     SHORTHAND = "shorthand"
     """It is `all-linear`, which PEFT knows as a string only."""
     REGEX = "regex"
@@ -49,6 +49,7 @@ class Missed:
 
 
 _AROUND = " \t\r\n,;\"'`[]()"
+_BETWEEN = re.compile(r"[,;\s]+")
 _REGEX_SIGNS = re.compile(r"[\\^$*+?{}\[\]|()]")
 _FUSED_ROLES = (
     Role.ATTENTION_QKV,
@@ -83,12 +84,9 @@ def _missed(subject: Subject, where: Where) -> Iterator[Missed]:
 
 
 def _explained(entry: EntryMatch, where: Where, names: _Names) -> Missed:
-    bare = entry.entry.strip(_AROUND)
-    if bare != entry.entry and bare and names.has_any(bare):
-        return Missed(entry, Why.PUNCTUATION, (bare,))
-    if "," in bare and all(names.has_any(part.strip(_AROUND)) for part in bare.split(",")):
-        parts = tuple(part.strip(_AROUND) for part in bare.split(","))
-        return Missed(entry, Why.PUNCTUATION, parts)
+    written = _written_in(entry.entry, names)
+    if written:
+        return Missed(entry, Why.PUNCTUATION, written)
     if entry.entry.lower() == SHORTHAND:
         return Missed(entry, Why.SHORTHAND, (SHORTHAND,))
     if _REGEX_SIGNS.search(entry.entry) and names.match_regex(entry.entry):
@@ -101,9 +99,28 @@ def _explained(entry: EntryMatch, where: Where, names: _Names) -> Missed:
         if experts:
             return Missed(entry, Why.EXPERT, experts)
     era = other_era(entry.entry, names.module_ends)
-    if era:
+    if era and names.do(era, entry.entry):
         return Missed(entry, Why.ERA, era)
     return Missed(entry, Why.UNKNOWN, entry.nearest)
+
+
+def _written_in(entry: str, names: _Names) -> tuple[str, ...]:
+    """Return the names that an entry holds among other signs; empty if it is plain, or no names."""
+    parts = tuple(part for each in _BETWEEN.split(entry) if (part := each.strip(_AROUND)))
+    if parts == (entry,) or not all(names.has_any(part) or is_name(part) for part in parts):
+        return ()
+    return tuple(dict.fromkeys(parts))
+
+
+def is_name(text: str) -> bool:
+    """Whether it may be the name of a module, or the end of one: words with dots between."""
+    return all(f"_{part.replace('-', '_')}".isidentifier() for part in text.split("."))
+
+
+def patterns_meant(entry: str) -> tuple[str, ...]:
+    """Return the regular expressions for whole names that an entry may be meant as."""
+    glob = (f".{entry}",) if entry.startswith("*") else ()
+    return (entry, rf"(.*\.)?({entry})", *glob)
 
 
 class _Names:
@@ -113,10 +130,15 @@ class _Names:
         self._subject = subject
         self._modules = tuple(path for path in subject.modules if path)
         self._roles: dict[Role, dict[str, None]] = {}
+        self._roles_by_name: dict[str, frozenset[Role]] = {}
         towers = subject.model.model.main_towers
         for module in subject.model.adaptable:
             if module.tower in towers:
                 self._roles.setdefault(module.role, {})[module.name] = None
+        for role, names in self._roles.items():
+            for name in names:
+                known = self._roles_by_name.get(name, frozenset())
+                self._roles_by_name[name] = known | {role}
 
     @cached_property
     def module_ends(self) -> frozenset[str]:
@@ -140,14 +162,22 @@ class _Names:
 
     def match_regex(self, entry: str) -> bool:
         """Whether the entry, read as PEFT reads a string, matches a whole name."""
-        for pattern in (entry, rf"(.*\.)?{entry}"):
+        for pattern in patterns_meant(entry):
             try:
                 where = Pattern(pattern, "target_modules")
                 if BoundedRegex().matching(where, self._modules, whole=True):
                     return True
-            except LorascopeError:
+            except UnmodelledError:
                 return False
+            except SpecificationError:
+                continue
         return False
+
+    def do(self, names: Iterable[str], entry: str) -> bool:
+        """Whether modules of these names do nothing else than what the entry names usually does."""
+        usual = frozenset(_roles_of(entry))
+        last = [name.rpartition(".")[2] for name in names]
+        return not usual or all(self._roles_by_name.get(n, usual) <= usual for n in last)
 
     def fused(self, entry: str) -> tuple[str, ...]:
         """Return the names of the fused projection that holds what the entry names."""

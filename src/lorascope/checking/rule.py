@@ -90,3 +90,5 @@ class Rule:
     """Where people reported it: `owner/name#123` or the address of a page."""
     needs: Needs
     find: Callable[[Subject], Iterator[Problem]]
+    last_resort: bool = False
+    """Whether its findings are dropped as soon as another rule finds an error."""

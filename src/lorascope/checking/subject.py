@@ -38,6 +38,10 @@ class Subject:
     engines: tuple[str, ...] = ()
     """Serving engines asked for, under the names of `checking.engines`."""
     peft_version: str = ""
+    ignored_sizes: str | None = None
+    """Sizes that the base model's config states and its class ignores, so that a model of other
+    sizes would be built: one sentence with the numbers. None if there are none, or the model is not
+    known."""
 
     @cached_property
     def model(self) -> Inventory:

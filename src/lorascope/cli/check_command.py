@@ -162,11 +162,10 @@ def _checked(options: argparse.Namespace, settings: Settings) -> tuple[CheckedFi
 def _request(options: argparse.Namespace, settings: Settings, model: str | None) -> CheckRequest:
     from lorascope.api import CheckRequest
     from lorascope.api.bases import BaseModels
-    from lorascope.checking.engines import check_engines
+    from lorascope.api.checks import known_engines
     from lorascope.core.recipe import Tool
 
-    engines = tuple(options.serve or settings.serve or ())
-    check_engines(engines)
+    engines = known_engines(options.serve or settings.serve or ())
     return CheckRequest(
         model=model,
         tool=None if options.format is None else Tool(options.format),

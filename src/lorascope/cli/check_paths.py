@@ -7,7 +7,8 @@ from pathlib import Path
 
 from lorascope.cli.usage import UsageError
 
-_MODEL_FILES = ("config.json", ".gguf")
+_RECIPES = (".yaml", ".yml", ".json", ".sh", ".bash")
+"""Endings of files that name no model, whether they exist or not."""
 
 
 def split_model(
@@ -16,7 +17,8 @@ def split_model(
     """Return the paths and the model.
 
     The last of several arguments is MODEL if nothing of that name exists, or if it is a model's
-    directory, `config.json` or GGUF file. Without files (`--targets`) the only one is MODEL.
+    directory, `config.json` or GGUF file; a name that ends as a training file does is a path.
+    Without files (`--targets`) the only one is MODEL.
 
     Args:
         arguments: As given.
@@ -48,6 +50,8 @@ def _is_model(argument: str) -> bool:
         if path.is_dir():
             has_adapter = (path / "adapter_config.json").is_file()
             return (path / "config.json").is_file() and not has_adapter
-        return argument != "-" and (argument.endswith(_MODEL_FILES) or not path.exists())
+        if path.name == "config.json" or path.suffix == ".gguf":
+            return True
+        return argument != "-" and path.suffix not in _RECIPES and not path.exists()
     except (OSError, ValueError):  # a name that the file system cannot hold
         return True

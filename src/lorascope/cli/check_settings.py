@@ -40,11 +40,18 @@ def read_settings(start: Path) -> Settings:
     here = start.absolute()
     for folder in (here, *here.parents):
         path = folder / _FILE
-        if path.is_file():
+        if _is_file(path):
             table = _table(path)
             if table is not None:
                 return _settings(table, path)
     return Settings()
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a directory that may not be looked into
+        return False
 
 
 def _table(path: Path) -> Mapping[str, Any] | None:
@@ -56,9 +63,13 @@ def _table(path: Path) -> Mapping[str, Any] | None:
         raise UsageError(
             f"{path} is not valid TOML: {error}.", "Mend it, or leave it out with --isolated."
         ) from error
-    table = content.get("tool", {})
-    table = table.get("lorascope") if isinstance(table, Mapping) else None
-    return table if isinstance(table, Mapping) else None
+    tools = content.get("tool", {})
+    if not isinstance(tools, Mapping) or "lorascope" not in tools:
+        return None
+    table = tools["lorascope"]
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{path}: tool.lorascope is {table!r}; expected a table [tool.lorascope].")
+    return table
 
 
 def _settings(table: Mapping[str, Any], path: Path) -> Settings:
@@ -73,6 +84,7 @@ def _settings(table: Mapping[str, Any], path: Path) -> Settings:
             if value not in list(Severity):
                 raise UsageError(
                     f"{path}: severity is {value!r}; expected one of {', '.join(Severity)}."
+                    f"{did_you_mean(value, Severity)}"
                 )
         elif not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise UsageError(f"{path}: {key} is {value!r}; expected a list of strings.")

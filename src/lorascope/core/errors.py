@@ -80,6 +80,10 @@ class RecipeError(LorascopeError):
     """A file holds no LoRA configuration that can be read: unknown format, bad syntax or type."""
 
 
+class UnknownFormatError(RecipeError):
+    """The text is of no tool that is known."""
+
+
 class NoLoraError(RecipeError):
     """The file is of a known tool but trains no LoRA."""
 

@@ -54,12 +54,14 @@ class Values:
     ) -> MatchedTarget:
         """Return the result for `name`."""
         rank, alpha = self.rank(name), self.alpha(name)
+        # A rank below 1 is refused by PEFT, but what it would reach is told all the same.
+        divisor = max(rank, 1)
         return MatchedTarget(
             path=name,
             is_parameter=is_parameter,
             rank=rank,
             alpha=alpha,
-            scaling=alpha / sqrt(rank) if self.spec.use_rslora else alpha / rank,
+            scaling=alpha / sqrt(divisor) if self.spec.use_rslora else alpha / divisor,
             params=params,
             entry=entry,
             reason=reason,

@@ -16,7 +16,7 @@ from lorascope.report.excerpt import excerpt
 from lorascope.report.fold import fold
 from lorascope.report.json_match import spec_json
 from lorascope.report.layout import Column, Row, bullet, fields, paragraph, table
-from lorascope.report.lines import Line, Span, clean, line
+from lorascope.report.lines import Line, Span, clean, indented, joined, line
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _MOST_ENTRIES = 12
@@ -33,7 +33,8 @@ def check_text(files: Sequence[CheckedFile], width: int, *, fixable: bool = True
         fixable: Whether to say which findings `--fix` mends.
     """
     lines: list[Line] = []
-    for file in files:
+    shown = [file for file in files if not file.is_left_out]
+    for file in shown:
         if lines:
             lines.append(line(""))
         if file.error is not None:
@@ -42,7 +43,8 @@ def check_text(files: Sequence[CheckedFile], width: int, *, fixable: bool = True
             if number:
                 lines.append(line(""))
             lines += _checked_text(checked, file.text, width, fixable=fixable)
-    return [*lines, line(""), *_summary(files, width, fixable=fixable)]
+    lines += [line("")] if lines else []
+    return [*lines, *_summary(files, width, fixable=fixable)]
 
 
 def _checked_text(checked: Checked, text: str | None, width: int, *, fixable: bool) -> list[Line]:
@@ -61,7 +63,8 @@ def _checked_text(checked: Checked, text: str | None, width: int, *, fixable: bo
 def _title(checked: Checked) -> Line:
     recipe = checked.recipe
     name = f"  {recipe.name}" if recipe.name else ""
-    return Line((Span(clean(recipe.origin), "bold"), Span(clean(name)), Span(f"  {recipe.tool}")))
+    spans = (Span(clean(recipe.origin), "bold"), Span(clean(name)), Span(f"  {recipe.tool}"))
+    return Line(tuple(span for span in spans if span.text))
 
 
 def _problem(what: str, hint: str | None, width: int) -> list[Line]:
@@ -83,7 +86,7 @@ def _facts(checked: Checked) -> Iterator[tuple[str, str]]:
         return
     yield "trains", _trained(match, inventory)
     yield "saved whole", ", ".join(pattern.text for pattern in fold(s.path for s in match.saved))
-    yield "as PEFT leaves it", ", ".join(_rewritten(checked.subject.asked, match.effective))
+    yield "as PEFT has it", ", ".join(_rewritten(checked.subject.spec, match.effective))
 
 
 def _trained(match: Match, inventory: Inventory) -> str:
@@ -104,7 +107,9 @@ def _trained(match: Match, inventory: Inventory) -> str:
 def _rewritten(asked: LoraSpec, effective: LoraSpec) -> Iterator[str]:
     """Name the fields that PEFT itself changes, with what they are then."""
     before, after = spec_json(asked), spec_json(effective)
-    changed = {name: value for name, value in after.items() if value != before[name]}
+    changed = {
+        name: value for name, value in after.items() if (value or None) != (before[name] or None)
+    }
     for name, value in changed.items():
         shown = f"{name} {json.dumps(value)}"
         yield shown if len(shown) <= 2 * _LONGEST_ENTRY else f"{shown[: 2 * _LONGEST_ENTRY]} …"
@@ -117,20 +122,17 @@ def _entries(checked: Checked, width: int) -> list[Line]:
     lines: list[Line] = []
     for field, entries in by_field.items():
         lines.append(line(f"  {checked.recipe.key(field)}", "dim"))
-        shown = sorted(entries, key=lambda entry: bool(entry.matched))[:_MOST_ENTRIES]
-        shown = [entry for entry in entries if entry in shown]
-        rows = [_entry_row(entry) for entry in shown]
-        lines += [_indented(each) for each in table(_ENTRY_COLUMNS, rows, width - 4)[1:]]
+        first = sorted(range(len(entries)), key=lambda index: bool(entries[index].matched))
+        shown = sorted(first[:_MOST_ENTRIES])
+        rows = [_entry_row(entries[index]) for index in shown]
+        lines += [indented(each, "    ") for each in table(_ENTRY_COLUMNS, rows, width - 4)]
         if len(entries) > len(shown):
             lines.append(line(f"and {exact(len(entries) - len(shown))} more", "dim", indent=4))
     return lines
 
 
-_ENTRY_COLUMNS = (
-    Column("entry", label=False),
-    Column("hits", right=True),
-    Column("modules", style="dim", label=False),
-)
+_ENTRY_COLUMNS = (Column(""), Column("", right=True), Column("", style="dim"))
+"""What was asked, how much it hits, and what that is."""
 
 
 def _entry_row(entry: EntryMatch) -> Row:
@@ -145,10 +147,6 @@ def _entry_row(entry: EntryMatch) -> Row:
     return Row((repr(shown), exact(entry.matched), ", ".join(patterns[:2]) + more))
 
 
-def _indented(piece: Line) -> Line:
-    return Line((Span("    "), *piece.spans)) if piece.spans else piece
-
-
 def _finding(
     finding: Finding, checked: Checked, text: str | None, width: int, *, fixable: bool
 ) -> list[Line]:
@@ -157,15 +155,15 @@ def _finding(
     at = f"{spot.line}:{spot.column} " if spot is not None and text is not None else ""
     entry = f" {finding.entry!r}" if finding.entry else ""
     key = checked.recipe.key(finding.where) if finding.where else ""
+    what = clean(f"{key}{entry}".strip())
     head = Line(
-        (
-            Span("  "),
-            Span(at, "dim"),
-            Span(f"{severity} {finding.code}", _STYLES[severity]),
-            Span(clean(f" {key}{entry}" if key else entry)),
-        )
+        (Span("  "), Span(at, "dim"), Span(f"{severity} {finding.code}", _STYLES[severity]))
     )
-    lines = [line(""), head]
+    whole = joined([head, Line((Span(what),))] if what else [head], " ")
+    if whole.width <= width:
+        lines = [line(""), whole]
+    else:
+        lines = [line(""), head, *paragraph(what, width, indent=4, hanging=6)]
     if spot is not None and text is not None:
         lines += excerpt(text, spot, width)
     lines += paragraph(finding.message, width, indent=4, hanging=4)
@@ -187,12 +185,17 @@ def _summary(files: Iterable[CheckedFile], width: int, *, fixable: bool) -> list
     counts += [f"{infos} for your information"] if infos else []
     what = ", ".join(counts) or "nothing found"
     lines = paragraph(f"{counted(checks, 'configuration')} checked: {what}.", width, style="bold")
-    unread = sum(file.error is not None for file in listed)
+    left_out = sum(file.is_left_out for file in listed)
+    if left_out:
+        text = f"{counted(left_out, 'other file')} without a LoRA configuration left out."
+        lines += paragraph(text, width, style="dim")
+    unread = sum(file.error is not None and not file.is_left_out for file in listed)
     half = sum(checked.problem is not None for file in listed for checked in file.checks)
     if unread:
         lines += paragraph(f"{counted(unread, 'file')} could not be read.", width, style="bold red")
     if half:
-        text = f"{counted(half, 'configuration')} could not be checked against its model."
+        whose = "its model" if half == 1 else "their models"
+        text = f"{counted(half, 'configuration')} could not be checked against {whose}."
         lines += paragraph(text, width, style="bold red")
     mendable = sum(bool(finding.edits) for finding in found)
     if fixable and mendable:

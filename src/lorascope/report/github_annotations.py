@@ -19,10 +19,8 @@ _LONGEST = 4_000
 def github_annotations(files: Sequence[CheckedFile]) -> Iterator[str]:
     """Yield one command a line for each finding and each file that could not be checked."""
     for file in files:
-        errors = [file.error, *(checked.problem for checked in file.checks)]
-        for error in errors:
-            if error is not None:
-                yield _command("error", {"file": file.path}, str(error))
+        for error in file.problems:
+            yield _command("error", {"file": file.path}, str(error))
         for finding in file.findings:
             yield _finding(file, finding)
 

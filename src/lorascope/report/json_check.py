@@ -15,16 +15,18 @@ from lorascope.report.json_match import entry_json, spec_json
 
 def check_json(files: Sequence[CheckedFile]) -> dict[str, Any]:
     """Return what was found as plain JSON values."""
-    found = [finding for file in files for finding in file.findings]
+    read = [file for file in files if not file.is_left_out]
+    found = [finding for file in read for finding in file.findings]
     return {
         "schema_version": SCHEMA_VERSION,
-        "checks": [_check(file, checked) for file in files for checked in file.checks],
+        "checks": [_check(file, checked) for file in read for checked in file.checks],
         "unread": [
-            {"file": file.path, **_error(file.error)} for file in files if file.error is not None
+            {"file": file.path, **_error(file.error)} for file in read if file.error is not None
         ],
         "summary": {
-            "files": len(files),
-            "checks": sum(len(file.checks) for file in files),
+            "files": len(read),
+            "left_out": len(files) - len(read),
+            "checks": sum(len(file.checks) for file in read),
             **{f"{each}s": sum(f.severity == each for f in found) for each in Severity},
             "fixable": sum(bool(finding.edits) for finding in found),
         },

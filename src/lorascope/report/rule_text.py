@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 
 from lorascope.checking import Example, Rule
@@ -77,8 +78,10 @@ def example_text(example: Example) -> str:
 
 
 def _example_lines(example: Example) -> list[Line]:
-    about = line(f"  {_about(example)}", "dim")
-    return [about, *(line(each, indent=4) for each in example_text(example).splitlines())]
+    lines = [line(_about(example), "dim", indent=2)]
+    lines += [line(each, indent=4) for each in example_text(example).splitlines()]
+    tensors = [line(each, indent=4) for each in _tensors(example).splitlines()]
+    return [*lines, line("its stored tensors", "dim", indent=2), *tensors] if tensors else lines
 
 
 def _about(example: Example) -> str:
@@ -90,14 +93,27 @@ def _about(example: Example) -> str:
 
 def _fenced(example: Example) -> str:
     """Return an example as a fenced block under a line that says on what it is."""
-    form = "json"
-    if isinstance(example.config, str):
-        form = "console" if "--" in example.config else "yaml"
-    return f"{_about(example)}:\n\n```{form}\n{example_text(example)}\n```"
+    shown = f"{_about(example)}:\n\n```{_form(example)}\n{example_text(example)}\n```"
+    tensors = _tensors(example)
+    return f"{shown}\n\nIts stored tensors:\n\n```\n{tensors}\n```" if tensors else shown
+
+
+def _form(example: Example) -> str:
+    """Return the language of an example's text."""
+    text = example_text(example)
+    if text.lstrip().startswith("{"):
+        return "json"
+    return "console" if re.search(r"^[^#:]* --\w", text, re.MULTILINE) else "yaml"
+
+
+def _tensors(example: Example) -> str:
+    """Return the stored tensors of a trained adapter, one a line."""
+    tensors = example.tensors or {}
+    return "\n".join(f"{name}  {' × '.join(map(str, shape))}" for name, shape in tensors.items())
 
 
 def _link(report: str) -> str:
     owner, mark, number = report.partition("#")
     if mark and "/" in owner and number.isdigit():
         return f"[{report}](https://github.com/{owner}/issues/{number})"
-    return report
+    return f"<{report}>" if report.startswith("https://") else report

@@ -5,6 +5,7 @@ Source: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
@@ -14,9 +15,13 @@ from lorascope._version import __version__
 from lorascope.checking import RULES, Rule
 from lorascope.checking.checked import CheckedFile
 from lorascope.core.finding import Finding
+from lorascope.core.recipe import Spot
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
+_RULE_INDEX = {rule.code: index for index, rule in enumerate(RULES)}
+_LINK = re.compile(r"\[([^\[\]]*)\](?=\()")
+"""What a reader of SARIF would take for a link, for example in a regular expression."""
 
 
 def sarif(files: Sequence[CheckedFile]) -> dict[str, Any]:
@@ -63,9 +68,9 @@ def _result(file: CheckedFile, finding: Finding) -> dict[str, Any]:
     what = f"{finding.entry}: {finding.message}" if finding.entry else finding.message
     return {
         "ruleId": finding.code,
-        "ruleIndex": next(i for i, rule in enumerate(RULES) if rule.code == finding.code),
+        "ruleIndex": _RULE_INDEX.get(finding.code, -1),
         "level": _LEVELS[finding.severity],
-        "message": {"text": f"{what} {finding.hint}".rstrip()},
+        "message": {"text": _plain(f"{what} {finding.hint}".rstrip())},
         "locations": [_location(file, finding)],
     }
 
@@ -73,13 +78,24 @@ def _result(file: CheckedFile, finding: Finding) -> dict[str, Any]:
 def _location(file: CheckedFile, finding: Finding) -> dict[str, Any]:
     place: dict[str, Any] = {"artifactLocation": _artifact(file)}
     if finding.spot is not None:
-        place["region"] = {
-            "startLine": finding.spot.line,
-            "startColumn": finding.spot.column,
-            "charOffset": finding.spot.start,
-            "charLength": finding.spot.end - finding.spot.start,
-        }
+        place["region"] = _region(finding.spot, file.text)
     return {"physicalLocation": place}
+
+
+def _region(spot: Spot, text: str | None) -> dict[str, int]:
+    """Return lines and columns from 1 on; the last column is the one after the end."""
+    region = {"startLine": spot.line, "startColumn": spot.column}
+    if text is None:
+        return region
+    meant = text[spot.start : spot.end]
+    lines = meant.count("\n")
+    last = len(meant) - meant.rfind("\n") - 1
+    end = last + 1 if lines else spot.column + len(meant)
+    return region | {"endLine": spot.line + lines, "endColumn": end}
+
+
+def _plain(text: str) -> str:
+    return _LINK.sub(r"\\[\1\\]", text)
 
 
 def _artifact(file: CheckedFile) -> dict[str, Any]:
@@ -88,13 +104,11 @@ def _artifact(file: CheckedFile) -> dict[str, Any]:
 
 
 def _notifications(file: CheckedFile) -> list[dict[str, Any]]:
-    errors = [file.error, *(checked.problem for checked in file.checks)]
     return [
         {
             "level": "error",
-            "message": {"text": str(error)},
+            "message": {"text": _plain(str(error))},
             "locations": [{"physicalLocation": {"artifactLocation": _artifact(file)}}],
         }
-        for error in errors
-        if error is not None
+        for error in file.problems
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_NAMES = ("inspect", "plan", "compare", "match", "models", "error")
+SCHEMA_NAMES = ("inspect", "plan", "compare", "match", "check", "models", "error")
 
 
 def schema_text(name: str) -> str:

@@ -1,0 +1,106 @@
+"""Which modules each entry reaches, whether PEFT then adapts them or refuses the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lorascope.checking.subject import Subject
+from lorascope.core.inventory import Module
+from lorascope.core.recipe import Tool
+from lorascope.matching import MatchedTarget, Reason, Where, explain
+
+_TARGETS = (Where.TARGET_MODULES, Where.TARGET_PARAMETERS)
+_WITHOUT_PEFT = (Tool.TORCHTUNE, Tool.MLX_LM)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What one entry reaches."""
+
+    where: Where
+    entry: str
+    """As the user wrote it; as PEFT's default has it where no targets are given."""
+    modules: tuple[Module, ...]
+    """Rows of the inventory, in model order."""
+
+
+def uses_peft(subject: Subject) -> bool:
+    """Whether the tool puts PEFT's layers on transformers' classes."""
+    return subject.recipe.tool not in _WITHOUT_PEFT
+
+
+def reaches(subject: Subject) -> tuple[Reach, ...]:
+    """Return what each entry reaches that reaches anything, in the user's order.
+
+    Where PEFT adapts anything, this is what it adapts, each under the first entry that chose it.
+    Where it refuses, this is what the entries name.
+    """
+    found: dict[tuple[Where, str], list[Module]] = {}
+    for where, entry, module in _adapted(subject) if subject.targets else _named(subject):
+        found.setdefault((where, entry), []).append(module)
+    place = {(each.where, each.entry): i for i, each in enumerate(subject.entries)}
+    ordered = sorted(found.items(), key=lambda item: place.get(item[0], len(place)))
+    return tuple(Reach(where, entry, tuple(rows)) for (where, entry), rows in ordered)
+
+
+def reached(subject: Subject) -> tuple[Module, ...]:
+    """Return all that the entries reach, each once, in the order of the entries."""
+    rows = {module.path: module for reach in reaches(subject) for module in reach.modules}
+    return tuple(rows.values())
+
+
+def _adapted(subject: Subject) -> Iterator[tuple[Where, str, Module]]:
+    owners = _owners(subject)
+    for target, row in subject.adapted:
+        where = (
+            Where.TARGET_PARAMETERS
+            if target.reason is Reason.TARGET_PARAMETER
+            else Where.TARGET_MODULES
+        )
+        yield where, _own_entry(subject, target, where, owners), row
+
+
+def _own_entry(
+    subject: Subject, target: MatchedTarget, where: Where, owners: Mapping[str, str]
+) -> str:
+    if where is Where.TARGET_PARAMETERS:
+        return target.entry
+    asked = subject.asked.target_modules
+    if isinstance(asked, str):
+        return asked
+    if asked is None or target.entry in asked:
+        return target.entry
+    return owners.get(target.path, target.entry)
+
+
+def _owners(subject: Subject) -> Mapping[str, str]:
+    """Full name → the user's own entry that reaches it, where a tool rewrites the targets."""
+    if subject.spec.target_modules == subject.asked.target_modules:
+        return {}
+    entries = subject.entries_of(Where.TARGET_MODULES)
+    return {path: entry.entry for entry in reversed(entries) for path in entry.paths}
+
+
+def _named(subject: Subject) -> Iterator[tuple[Where, str, Module]]:
+    by_path = subject.model.by_path
+    for entry in subject.entries:
+        if entry.where not in _TARGETS:
+            continue
+        for path in entry.paths:
+            row = by_path.get(path) or by_path.get(path.rpartition(".")[0])
+            if row is not None:
+                yield entry.where, entry.entry, row
+
+
+def asked_otherwise(subject: Subject, **changes: Any) -> Subject:
+    """Return what would be, had the tool handed PEFT other values.
+
+    Raises:
+        SpecificationError: PEFT would refuse that before it selects a module.
+        UnmodelledError: lorascope does not model it.
+    """
+    spec = replace(subject.spec, **changes)
+    match = explain(subject.model, spec, peft_version=subject.peft_version)
+    return replace(subject, spec=spec, match=match, entries=match.entries, refused=match.refused)

@@ -1,0 +1,126 @@
+"""LT022: a head or an embedding is adapted that shares its weight with the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from lorascope.checking.reaching import asked_otherwise, reaches, uses_peft
+from lorascope.checking.rule import Example, Needs, Problem, Rule
+from lorascope.checking.subject import Subject
+from lorascope.checking.words import listed
+from lorascope.core.errors import SpecificationError
+from lorascope.core.finding import Severity
+from lorascope.core.inventory import Module
+from lorascope.matching import Where
+
+
+def find(subject: Subject) -> Iterator[Problem]:
+    """Find adapted or saved modules whose weight another module shares, left untied."""
+    if not subject.targets or subject.match is None or not uses_peft(subject):
+        return
+    if subject.spec.ensure_weight_tying and not subject.match.warnings:
+        return
+    partners = _partners(subject)
+    for reach in reaches(subject):
+        tied = [m for m in reach.modules if m.path in partners]
+        if tied:
+            yield _adapted(subject, reach.entry, reach.where, tied, partners)
+    for entry, tied in _saved(subject, partners).items():
+        yield _copied(subject, entry, tied, partners)
+
+
+def _partners(subject: Subject) -> Mapping[str, tuple[str, ...]]:
+    """Return, for each module that shares a weight, the full names of the others that do."""
+    groups: dict[str, list[str]] = {}
+    for path, module in subject.modules.items():
+        for parameter in module.parameters:
+            if parameter.tied_to is not None:
+                first = parameter.tied_to.rpartition(".")[0]
+                groups.setdefault(first, [first]).append(path)
+    return {
+        path: tuple(other for other in group if other != path)
+        for group in groups.values()
+        for path in group
+        if path
+    }
+
+
+def _saved(subject: Subject, partners: Mapping[str, Sequence[str]]) -> dict[str, list[Module]]:
+    saved: dict[str, list[Module]] = {}
+    for each in subject.match.saved if subject.match is not None else ():
+        row = subject.model.by_path.get(each.path)
+        if row is not None and row.path in partners:
+            saved.setdefault(each.entry, []).append(row)
+    return saved
+
+
+def _adapted(
+    subject: Subject,
+    entry: str,
+    where: Where,
+    tied: Sequence[Module],
+    partners: Mapping[str, Sequence[str]],
+) -> Problem:
+    names, others = _names(tied, partners)
+    return Problem(
+        entry=entry,
+        message=(
+            f"{names} shares its weight with {others}. LoRA changes what the one computes and not "
+            "the other, and merging writes into the weight of both."
+        ),
+        hint=_hint(subject, "Leave it out, or untie the two before training."),
+        where=where,
+        paths=tuple(module.path for module in tied),
+    )
+
+
+def _copied(
+    subject: Subject, entry: str, tied: Sequence[Module], partners: Mapping[str, Sequence[str]]
+) -> Problem:
+    names, others = _names(tied, partners)
+    return Problem(
+        entry=entry,
+        message=(
+            f"{names} shares its weight with {others}. A copy of it is trained and drifts away "
+            "from the other; a merged model that is saved and loaded again has only one of the "
+            "two."
+        ),
+        hint=_hint(subject, "Leave it out, or untie the two before training."),
+        where=Where.MODULES_TO_SAVE,
+        paths=tuple(module.path for module in tied),
+    )
+
+
+def _names(tied: Sequence[Module], partners: Mapping[str, Sequence[str]]) -> tuple[str, str]:
+    others = dict.fromkeys(other for module in tied for other in partners[module.path])
+    return listed(module.path for module in tied), listed(others)
+
+
+def _hint(subject: Subject, otherwise: str) -> str:
+    try:
+        kept = asked_otherwise(subject, ensure_weight_tying=True)
+    except SpecificationError:
+        return otherwise
+    if kept.refused is not None or kept.match is None or kept.match.warnings:
+        return otherwise
+    key = subject.recipe.key("ensure_weight_tying")
+    return f"Set {key} to true (PEFT 0.18 and newer), which trains the two as one, or leave it out."
+
+
+RULE = Rule(
+    code="LT022",
+    name="tied-weight-adapted",
+    severity=Severity.WARNING,
+    summary="A head or an embedding is adapted whose weight another module shares.",
+    why=(
+        "Small models often use one matrix as token embedding and as head. LoRA on `lm_head` "
+        "trains only the head; merging adds it to the shared matrix and so changes the embedding "
+        "as well. Copies made by `modules_to_save` drift apart, and a merged model keeps one."
+    ),
+    instead="Leave it out, or set `ensure_weight_tying` to true.",
+    bad=Example("Gemma-2-9B", {"target_modules": ["q_proj", "v_proj", "lm_head"]}),
+    good=Example("Gemma-2-9B", {"target_modules": ["q_proj", "v_proj"]}),
+    reports=("huggingface/peft#2018", "huggingface/transformers#45127"),
+    needs=Needs.MATCH,
+    find=find,
+)

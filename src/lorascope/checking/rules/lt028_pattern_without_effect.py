@@ -1,0 +1,168 @@
+"""LT028: a rank or alpha pattern does not do what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from lorascope.checking.engines import Engine, Feature, engines
+from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
+from lorascope.checking.subject import Subject
+from lorascope.checking.words import listed
+from lorascope.core.errors import SpecificationError
+from lorascope.core.finding import Severity
+from lorascope.matching import EntryMatch, MatchedTarget, Where
+from lorascope.matching.bounded_regex import BoundedRegex
+from lorascope.matching.patterns import names_of_key
+
+_PATTERNS = (Where.RANK_PATTERN, Where.ALPHA_PATTERN)
+_SAME = 1e-6
+"""Relative difference of two scales that are the same number."""
+
+
+def find(subject: Subject) -> Iterator[Problem]:
+    """Find keys that decide for no target, and engines that apply another scale than trained."""
+    if subject.match is None or not subject.targets:
+        return
+    names = [target.path for target in subject.targets]
+    regex = BoundedRegex()
+    for where in _PATTERNS:
+        for entry in subject.entries_of(where):
+            if not entry.matched:
+                yield _without_effect(subject, entry, names, regex)
+    for name in subject.engines:
+        engine = engines().get(name)
+        if engine is not None:
+            yield from _other_scale(subject, engine)
+
+
+def _without_effect(
+    subject: Subject, entry: EntryMatch, names: list[str], regex: BoundedRegex
+) -> Problem:
+    is_rank = entry.where is Where.RANK_PATTERN
+    pattern: Mapping[str, float] = (
+        subject.spec.rank_pattern if is_rank else (subject.spec.alpha_pattern)
+    )
+    what, base = ("rank", subject.spec.r) if is_rank else ("alpha", subject.spec.lora_alpha)
+    try:
+        reached = names_of_key(names, entry.entry, entry.where, regex)
+    except SpecificationError:
+        reached = {}
+    if not reached:
+        near = entry.nearest
+        return Problem(
+            entry=entry.entry,
+            message=(
+                f"No adapted module's name matches it, so {what} {pattern[entry.entry]:g} is set "
+                f"nowhere and {base:g} stays."
+            ),
+            hint=f"Names like it are {listed(near)}." if near else _how_keys_match(subject),
+            where=entry.where,
+        )
+    first = next(target for target in subject.targets if target.path in reached)
+    earlier = first.rank_key if is_rank else first.alpha_key
+    value = first.rank if is_rank else first.alpha
+    return Problem(
+        entry=entry.entry,
+        message=(
+            f"It is never asked: the earlier key {earlier!r} decides for all {len(reached)} "
+            f"modules that it matches, with {what} {value:g} instead of {pattern[entry.entry]:g}."
+        ),
+        hint="The first key that matches wins: put the narrower one before the wider one.",
+        where=entry.where,
+        paths=tuple(list(reached)[:MOST_PATHS]),
+    )
+
+
+def _how_keys_match(subject: Subject) -> str:
+    example = subject.targets[0].path
+    return (
+        "A key is a regular expression for the end of the name, for example "
+        f"{example.rpartition('.')[2]!r} or {example!r}."
+    )
+
+
+def _other_scale(subject: Subject, engine: Engine) -> Iterator[Problem]:
+    """Find targets that the engine scales otherwise because it does not read the patterns."""
+    if Feature.PATTERNS in engine.refuses:
+        return
+    spec = subject.spec
+    for where, given in zip(_PATTERNS, (spec.rank_pattern, spec.alpha_pattern), strict=True):
+        if not given:
+            continue
+        others = [t for t in subject.targets if _key(t, where) and _differs(subject, engine, t)]
+        if not others:
+            continue
+        first = others[0]
+        yield Problem(
+            entry=_key(first, where) or "",
+            message=(
+                f"{engine.title} does not read it: {len(others)} of {len(subject.targets)} targets "
+                f"are trained at the scale {first.scaling:g} and served at "
+                f"{engine.scale_of(first, spec):g}, {first.path} for one."
+            ),
+            hint=(
+                f"{_right_for(engine)}; or train with one rank and one alpha "
+                f"({engine.title} {engine.version})."
+            ),
+            where=where,
+            paths=tuple(target.path for target in others[:MOST_PATHS]),
+            severity=Severity.ERROR,
+        )
+        return
+
+
+def _key(target: MatchedTarget, where: Where) -> str | None:
+    return target.rank_key if where is Where.RANK_PATTERN else target.alpha_key
+
+
+def _differs(subject: Subject, engine: Engine, target: MatchedTarget) -> bool:
+    served = engine.scale_of(target, subject.spec)
+    return abs(served - target.scaling) > _SAME * abs(target.scaling)
+
+
+def _right_for(engine: Engine) -> str:
+    if engine.scale.value.startswith("one-for-all"):
+        return "Give each rank in rank_pattern an alpha in alpha_pattern with the same alpha / r"
+    return "Leave alpha_pattern out: it divides lora_alpha by the rank of each tensor"
+
+
+RULE = Rule(
+    code="LT028",
+    name="pattern-without-effect",
+    severity=Severity.WARNING,
+    summary="A key of `rank_pattern` or `alpha_pattern` decides nothing, or an engine ignores it.",
+    why=(
+        "PEFT takes the first key that matches the end of a module's name. A key that matches "
+        "none, or only what an earlier key has decided, changes nothing. And vLLM, TGI and LoRAX "
+        "read no pattern at all: they scale every module by the global alpha / r, so that a "
+        "module trained at r = 4 and alpha = 16 beside r = 8 answers at half its strength."
+    ),
+    instead=(
+        "Put narrow keys before wide ones, write the names of this model, and keep alpha / r the "
+        "same in all modules if the adapter is to be served."
+    ),
+    bad=Example(
+        "Llama-3.1-8B",
+        {
+            "target_modules": ["q_proj", "v_proj", "up_proj"],
+            "r": 8,
+            "lora_alpha": 16,
+            "rank_pattern": {"up_proj": 4},
+        },
+        engines=("vllm",),
+    ),
+    good=Example(
+        "Llama-3.1-8B",
+        {
+            "target_modules": ["q_proj", "v_proj", "up_proj"],
+            "r": 8,
+            "lora_alpha": 16,
+            "rank_pattern": {"up_proj": 4},
+            "alpha_pattern": {"up_proj": 8},
+        },
+        engines=("vllm",),
+    ),
+    reports=("huggingface/peft#3582", "vllm-project/vllm#55545"),
+    needs=Needs.MATCH,
+    find=find,
+)

@@ -1,0 +1,223 @@
+"""Axolotl's YAML files.
+
+Source of all that is said of Axolotl here: axolotl 0.19.0, `loaders/adapter.py`,
+`loaders/utils.py` and `utils/schemas/peft.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lorascope.core.errors import NoLoraError, SpecificationError
+from lorascope.core.inventory import Inventory, Module
+from lorascope.core.recipe import Recipe, Tool
+from lorascope.core.roles import Kind
+from lorascope.formats import fields as forms
+from lorascope.formats.dialect import Dialect
+from lorascope.formats.fields import Key, read_fields, read_options, read_value, text_of
+from lorascope.formats.near_keys import near_keys, spots_of_keys
+from lorascope.formats.node import Node, Syntax
+
+KEYS = (
+    Key("lora_r", "r", forms.WHOLE),
+    Key("lora_alpha", "lora_alpha", forms.WHOLE),
+    Key("lora_dropout", "lora_dropout", forms.REAL),
+    Key("lora_target_modules", "target_modules", forms.NAMES_OR_TEXT),
+    Key("lora_target_parameters", "target_parameters", forms.NAMES_OR_TEXT),
+    Key("lora_modules_to_save", "modules_to_save", forms.NAMES),
+    Key("lora_rank_pattern", "rank_pattern", forms.BY_NAME),
+    Key("lora_alpha_pattern", "alpha_pattern", forms.BY_NAME),
+    Key("lora_fan_in_fan_out", "fan_in_fan_out", forms.FLAG),
+    Key("peft_layers_to_transform", "layers_to_transform", forms.INDICES),
+    Key("peft_layers_pattern", "layers_pattern", forms.NAMES),
+    Key("peft_layer_replication", "layer_replication", forms.RANGES),
+    Key("peft_init_lora_weights", "init_lora_weights", forms.FLAG_OR_TEXT),
+    Key("peft_use_dora", "use_dora", forms.FLAG),
+    Key("peft_use_rslora", "use_rslora", forms.FLAG),
+    Key("peft_trainable_token_indices", "trainable_token_indices", forms.TOKENS),
+    Key("peft_ensure_weight_tying", "ensure_weight_tying", forms.FLAG),
+)
+"""Of the LoRA part. There is none for exclusions: 0.19.0 reads `lora_exclude_modules` after it has
+dropped every key that its schema does not know, which this one is."""
+
+_OTHERS = (
+    "lora_target_linear",
+    "lora_model_dir",
+    "lora_on_cpu",
+    "lora_mlp_kernel",
+    "lora_qkv_kernel",
+    "lora_o_kernel",
+    "lora_embedding_kernel",
+    "loraplus_lr_ratio",
+    "loraplus_lr_embedding",
+    "peft_autocast_adapter_dtype",
+    "qgalore_rank",
+    "optim_target_modules",
+)
+"""Further keys near to those."""
+
+OPTIONS = (
+    "adapter",
+    "load_in_4bit",
+    "load_in_8bit",
+    "gptq",
+    "model_quantization_config",
+    "quantize_moe_experts",
+    "lora_target_linear",
+    "lora_model_dir",
+    "relora",
+    "unfrozen_parameters",
+    "freeze_mm_modules",
+    "peft",
+    "reward_model",
+    "process_reward_model",
+    "type_of_model",
+    "base_model_config",
+    "overrides_of_model_config",
+    "plugins",
+)
+
+_OWN = frozenset(
+    {
+        "lora_target_linear",
+        "lora_model_dir",
+        "peft_use_dora",
+        "peft_use_rslora",
+        "peft_layers_to_transform",
+        "micro_batch_size",
+        "sequence_len",
+        "sample_packing",
+        "val_set_size",
+        "dataset_prepared_path",
+        "pad_to_sequence_len",
+    }
+)
+"""Keys that no other tool has."""
+
+_LINEAR_ROPE = "LlamaLinearScalingRotaryEmbedding"
+_OUTPUT_EMBEDDING = {"gpt_neox": "embed_out"}
+_USUAL_OUTPUT_EMBEDDING = "lm_head"
+
+
+def _recognizes(root: Node, syntax: Syntax) -> bool:
+    keys = root.fields.keys()
+    if syntax is Syntax.SHELL or "model_name_or_path" in keys:
+        return False
+    return "base_model" in keys and ("adapter" in keys or not _OWN.isdisjoint(keys))
+
+
+def _read(root: Node, origin: str) -> Recipe:
+    _check_adapter(root, origin)
+    fields = read_fields(root, KEYS, origin)
+    linear = root.fields.get("lora_target_linear")
+    if linear is not None and linear.value is not None:
+        read_value(linear, "lora_target_linear", forms.FLAG, origin)
+    unknown = near_keys(root, {key.field: key.name for key in KEYS}, _OTHERS)
+    return Recipe(
+        Tool.AXOLOTL,
+        origin,
+        fields.stated,
+        base_model=text_of(root, "base_model", origin),
+        revision=text_of(root, "revision_of_model", origin),
+        key_of={key.field: key.name for key in KEYS} | fields.key_of,
+        spots=fields.spots | spots_of_keys(root, unknown),
+        options=read_options(root, OPTIONS),
+        unknown=unknown,
+    )
+
+
+def _check_adapter(root: Node, origin: str) -> None:
+    node = root.fields.get("adapter")
+    if node is None or not node.value:
+        raise NoLoraError(
+            f"{origin} states no adapter: Axolotl trains all weights.",
+            "Add `adapter: lora` or `adapter: qlora`.",
+        )
+    if node.value not in ("lora", "qlora"):
+        raise NoLoraError(
+            f"{origin}, line {node.spot.line}: adapter is {node.value!r}; "
+            "expected 'lora' or 'qlora'.",
+            "Only LoRA configurations are read.",
+        )
+
+
+def _hand(recipe: Recipe, inventory: Inventory) -> Mapping[str, Any]:
+    """Return what Axolotl gives `LoraConfig`: without targets an empty list, so no default.
+
+    Raises:
+        SpecificationError: Rank or alpha is missing: Axolotl has no default for them.
+    """
+    stated = recipe.stated
+    if recipe.options.get("lora_model_dir") is None:
+        _check_given(recipe, "r", "lora_alpha")
+    return {
+        "lora_dropout": 0.0,
+        "target_parameters": (),
+        **stated,
+        "target_modules": _targets(recipe, inventory),
+        "modules_to_save": stated.get("modules_to_save") or None,
+        "bias": "none",
+        "task_type": _task_type(recipe, inventory),
+    }
+
+
+def _check_given(recipe: Recipe, *names: str) -> None:
+    for name in names:
+        if name not in recipe.stated:
+            raise SpecificationError(
+                f"{recipe.origin}: {recipe.key(name)} is missing; Axolotl has no default for it.",
+                f"Add it, for example `{recipe.key(name)}: 16`.",
+            )
+
+
+def _targets(recipe: Recipe, inventory: Inventory) -> Any:
+    """The list or pattern as stated; with `lora_target_linear` a list, with all linears in it.
+
+    A pattern then becomes an entry of the list, and so a name that PEFT takes literally.
+    """
+    stated = recipe.stated.get("target_modules") or ()
+    if not _is_set(recipe, "lora_target_linear"):
+        return stated
+    listed = (stated,) if isinstance(stated, str) else tuple(stated)
+    return tuple(dict.fromkeys((*listed, *linear_names(inventory))))
+
+
+def _is_set(recipe: Recipe, option: str) -> bool:
+    return forms.is_on(recipe.options.get(option))
+
+
+def linear_names(inventory: Inventory) -> tuple[str, ...]:
+    """Return what `lora_target_linear` stands for, sorted: last parts of the linears' names.
+
+    Every tower is in it; only the name of the output embedding is left out, and with it all
+    modules that are called the same. Conv1D and expert parameters are none.
+
+    Source: axolotl 0.19.0, `find_all_linear_names` in `loaders/adapter.py`.
+    """
+    left_out = _OUTPUT_EMBEDDING.get(inventory.model.model_type or "", _USUAL_OUTPUT_EMBEDDING)
+    names = {module.name for module in inventory.modules if _is_linear(module)}
+    return tuple(sorted(names - {left_out}))
+
+
+def _is_linear(module: Module) -> bool:
+    if module.alias_of is not None or not module.path:
+        return False
+    if module.kind is Kind.LINEAR:
+        return module.cls != _LINEAR_ROPE
+    return "Linear" in module.cls and module.cls != _LINEAR_ROPE
+
+
+def _task_type(recipe: Recipe, inventory: Inventory) -> str:
+    """By the model's class, as Axolotl chooses it.
+
+    Source: axolotl 0.19.0, `_get_peft_task_type` in `loaders/adapter.py`.
+    """
+    if "SequenceClassification" in inventory.model.cls or _is_set(recipe, "reward_model"):
+        return "SEQ_CLS"
+    if "TokenClassification" in inventory.model.cls or _is_set(recipe, "process_reward_model"):
+        return "TOKEN_CLS"
+    return "CAUSAL_LM"
+
+
+DIALECT = Dialect(Tool.AXOLOTL, "0.19.0", (Syntax.YAML, Syntax.JSON), _recognizes, _read, _hand)

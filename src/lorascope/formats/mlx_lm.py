@@ -1,0 +1,167 @@
+"""mlx-lm: the YAML file of `mlx_lm.lora --config`, and the adapter_config.json that it saves.
+
+Source: mlx-lm 0.32.2, `mlx_lm/lora.py`, `linear_to_lora_layers` in `mlx_lm/tuner/utils.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lorascope.core.errors import NoLoraError, RecipeError, SpecificationError
+from lorascope.core.inventory import Inventory
+from lorascope.core.recipe import Recipe, Tool
+from lorascope.formats.dialect import Dialect
+from lorascope.formats.mlx_targets import mlx_targets
+from lorascope.formats.node import Node, Syntax
+from lorascope.formats.tool_keys import (
+    INTEGER,
+    LIST,
+    NAME,
+    NUMBER,
+    Key,
+    Reading,
+    key_spots,
+    read_keys,
+    text_of,
+    unknown_keys,
+)
+
+_SECTION = "lora_parameters"
+_TOP_KEYS = (Key("fine_tune_type", NAME), Key("num_layers", INTEGER))
+_LORA_KEYS = (
+    Key("keys", LIST, "target_modules"),
+    Key("rank", INTEGER, "r"),
+    Key("scale", NUMBER),
+    Key("dropout", NUMBER, "lora_dropout"),
+)
+_NEEDED = ("rank", "scale", "dropout")
+"""What a `lora_parameters` of one's own must have: it replaces the defaults as a whole."""
+_MEANT = {
+    "alpha": "scale",
+    "lora_alpha": "scale",
+    "r": "rank",
+    "lora_rank": "rank",
+    "lora_dropout": "dropout",
+    "target_modules": "keys",
+    "lora_layers": "num_layers",
+}
+_NUM_LAYERS = 16
+_RANK = 8
+_SCALE = 20.0
+
+
+def _recognizes(node: Node, syntax: Syntax) -> bool:
+    if syntax is Syntax.SHELL:
+        return False
+    keys = node.fields.keys()
+    return _SECTION in keys or {"fine_tune_type", "model"} <= keys
+
+
+def _read(node: Node, origin: str) -> Recipe:
+    reading = read_keys(node, _TOP_KEYS, origin)
+    _check_type(node, reading, origin)
+    unknown = unknown_keys(node, [k.name for k in _TOP_KEYS], (_SECTION,))
+    spots = key_spots(node, unknown)
+    section = node.fields.get(_SECTION)
+    if section is not None and section.value is not None:
+        found = _read_section(section, origin)
+        reading.stated |= found.stated
+        reading.key_of |= found.key_of
+        reading.spots |= found.spots
+        reading.options |= found.options
+        inside = unknown_keys(section, [k.name for k in _LORA_KEYS], meant=_MEANT, is_closed=True)
+        spots |= key_spots(section, inside)
+        unknown |= inside
+    _scale(reading)
+    return Recipe(
+        Tool.MLX_LM,
+        origin,
+        reading.stated,
+        base_model=text_of(node, "model"),
+        key_of=reading.key_of,
+        spots=reading.spots | spots,
+        options=reading.options,
+        unknown=unknown,
+    )
+
+
+def _check_type(node: Node, reading: Reading, origin: str) -> None:
+    kind = reading.options.get("fine_tune_type", "lora")
+    if kind == "full":
+        raise NoLoraError(
+            f"{origin}, line {node.fields['fine_tune_type'].spot.line}: fine_tune_type is 'full', "
+            "which trains whole layers; expected 'lora' or 'dora'.",
+            "Nothing of it is LoRA.",
+        )
+    if kind not in ("lora", "dora"):
+        raise RecipeError(
+            f"{origin}, line {node.fields['fine_tune_type'].spot.line}: fine_tune_type is "
+            f"{kind!r}; expected 'lora', 'dora' or 'full'."
+        )
+    if kind == "dora":
+        reading.stated["use_dora"] = True
+        reading.key_of["use_dora"] = "fine_tune_type"
+
+
+def _read_section(section: Node, origin: str) -> Reading:
+    if not isinstance(section.value, dict):
+        raise RecipeError(
+            f"{origin}, line {section.spot.line}: {_SECTION} is {section.value!r}; expected keys "
+            "such as rank, scale and dropout below it."
+        )
+    lacking = [name for name in _NEEDED if section.value.get(name) is None]
+    if lacking:
+        raise RecipeError(
+            f"{origin}, line {section.spot.line}: {_SECTION} has no {' and no '.join(lacking)}; "
+            "mlx-lm expects rank, scale and dropout wherever it is given.",
+            "scale is what others call alpha / r." if "scale" in lacking else None,
+        )
+    return read_keys(section, _LORA_KEYS, origin, section=f"{_SECTION}.")
+
+
+def _scale(reading: Reading) -> None:
+    """Say the scale, which mlx-lm multiplies with directly, as PEFT's alpha = scale · r."""
+    scale = reading.options.get("scale")
+    if scale is None:
+        return
+    reading.stated["lora_alpha"] = scale * reading.stated.get("r", _RANK)
+    reading.key_of["lora_alpha"] = f"{_SECTION}.scale"
+    if ("", "scale") in reading.spots:
+        reading.spots["lora_alpha", None] = reading.spots["", "scale"]
+
+
+def _hand(recipe: Recipe, inventory: Inventory) -> Mapping[str, Any]:
+    """Return the same adapter for PEFT: what mlx-lm adapts, by full names.
+
+    mlx-lm builds its adapter itself, in its own classes of the model. Its routed experts take
+    dropout, which PEFT refuses for parameters: it is left out there, as it changes no count.
+
+    Raises:
+        SpecificationError: The model has fewer layers than asked, or experts that DoRA is
+            refused for.
+    """
+    keys = recipe.stated.get("target_modules")
+    layers = recipe.options.get("num_layers", _NUM_LAYERS)
+    names, parameters = mlx_targets(keys, layers, inventory, recipe.origin)
+    handed = {
+        "r": _RANK,
+        "lora_alpha": _SCALE * _RANK,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        **recipe.stated,
+        "target_modules": names,
+        "task_type": inventory.model.task_type,
+    }
+    if parameters and handed.get("use_dora"):
+        raise SpecificationError(
+            f"{recipe.origin}: fine_tune_type is 'dora' and the routed experts are among the "
+            "targets: mlx-lm has no DoRA for them ('SwitchLinear doesn't support DoRA yet').",
+            "Name the other modules in lora_parameters.keys, or take fine_tune_type: lora.",
+        )
+    return (
+        {**handed, "target_parameters": parameters, "lora_dropout": 0.0} if parameters else handed
+    )
+
+
+DIALECT = Dialect(Tool.MLX_LM, "0.32.2", (Syntax.YAML, Syntax.JSON), _recognizes, _read, _hand)

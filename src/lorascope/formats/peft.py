@@ -1,0 +1,116 @@
+"""PEFT's own `adapter_config.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lorascope.core.errors import NoLoraError
+from lorascope.core.inventory import Inventory
+from lorascope.core.recipe import Recipe, Tool
+from lorascope.formats.dialect import Dialect
+from lorascope.formats.fields import ANYTHING, Key, read_fields, text_of
+from lorascope.formats.near_keys import near_keys, spots_of_keys
+from lorascope.formats.node import Node, Syntax
+
+FIELDS = (
+    "alora_invocation_tokens",
+    "alpha_pattern",
+    "arrow_config",
+    "bias",
+    "corda_config",
+    "ensure_weight_tying",
+    "eva_config",
+    "exclude_modules",
+    "fan_in_fan_out",
+    "init_lora_weights",
+    "kasa_config",
+    "layer_replication",
+    "layers_pattern",
+    "layers_to_transform",
+    "loftq_config",
+    "lora_alpha",
+    "lora_bias",
+    "lora_dropout",
+    "lora_ga_config",
+    "megatron_config",
+    "megatron_core",
+    "modules_to_save",
+    "monteclora_config",
+    "peft_type",
+    "qalora_group_size",
+    "r",
+    "rank_pattern",
+    "target_modules",
+    "target_parameters",
+    "task_type",
+    "trainable_token_indices",
+    "use_bdlora",
+    "use_dora",
+    "use_qalora",
+    "use_rslora",
+    "velora_config",
+)
+"""Fields of `LoraConfig`. Source: peft 0.21.2, `tuners/lora/config.py` and `config.py`."""
+
+_OTHERS = (
+    "auto_mapping",
+    "base_model_name_or_path",
+    "inference_mode",
+    "peft_version",
+    "revision",
+    "runtime_config",
+)
+"""Fields that change nothing of what is adapted."""
+
+_SIGNS = frozenset({"peft_type", "base_model_name_or_path"})
+_TARGETS = frozenset({"target_modules", "target_parameters", "lora_alpha", "modules_to_save"})
+_OTHER_TOOLS = frozenset({"model_name_or_path", "base_model", "model", "lora_parameters"})
+
+
+def _recognizes(root: Node, syntax: Syntax) -> bool:
+    keys = root.fields.keys()
+    if syntax is not Syntax.JSON:
+        return False
+    return not _SIGNS.isdisjoint(keys) or (
+        not _TARGETS.isdisjoint(keys) and _OTHER_TOOLS.isdisjoint(keys)
+    )
+
+
+def _read(root: Node, origin: str) -> Recipe:
+    """Keep every field of PEFT's as it is; what is wrong with one `LoraSpec.from_dict` says."""
+    _check_type(root, origin)
+    keys = [Key(name, name, ANYTHING) for name in FIELDS]
+    fields = read_fields(root, keys, origin)
+    for name in FIELDS:
+        if name in root.fields and name not in fields.stated:
+            fields.stated[name] = None
+    unknown = near_keys(root, {name: name for name in FIELDS}, _OTHERS)
+    return Recipe(
+        Tool.PEFT,
+        origin,
+        fields.stated,
+        base_model=text_of(root, "base_model_name_or_path", origin),
+        revision=text_of(root, "revision", origin),
+        key_of=fields.key_of,
+        spots=fields.spots | spots_of_keys(root, unknown),
+        unknown=unknown,
+    )
+
+
+def _check_type(root: Node, origin: str) -> None:
+    node = root.fields.get("peft_type")
+    if node is None or node.value is None:
+        return
+    if str(node.value).rpartition(".")[2].upper() != "LORA":
+        raise NoLoraError(
+            f"{origin}, line {node.spot.line}: peft_type is {node.value!r}; expected 'LORA'.",
+            "Only LoRA configurations are read.",
+        )
+
+
+def _hand(recipe: Recipe, inventory: Inventory) -> Mapping[str, Any]:  # noqa: ARG001 - a Hand
+    return recipe.stated
+
+
+DIALECT = Dialect(Tool.PEFT, "0.21.2", (Syntax.JSON,), _recognizes, _read, _hand)

@@ -1,0 +1,57 @@
+"""LT028: rank and alpha patterns that decide nothing, or that an engine does not read."""
+
+from __future__ import annotations
+
+import pytest
+from one_rule import found
+
+from lorascope.checking.rules.lt028_pattern_without_effect import RULE
+
+_MIXED = {
+    "target_modules": ["q_proj", "v_proj", "up_proj"],
+    "r": 8,
+    "lora_alpha": 16,
+    "rank_pattern": {"up_proj": 4},
+}
+_CONSTANT = _MIXED | {"alpha_pattern": {"up_proj": 8}}
+
+
+def test_key_that_matches_nothing() -> None:
+    config = {"target_modules": ["q_proj"], "rank_pattern": {"down_proj": 4, "q_proj": 16}}
+    [finding] = found(RULE, "Llama-3.1-8B", config)
+    assert (finding.entry, finding.severity) == ("down_proj", "warning")
+    assert "No adapted module" in finding.message
+
+
+def test_key_behind_a_wider_one() -> None:
+    pattern = {".*proj": 4, "layers.0.self_attn.q_proj": 16}
+    config = {"target_modules": ["q_proj"], "rank_pattern": pattern}
+    [finding] = found(RULE, "Llama-3.1-8B", config)
+    assert finding.entry == "layers.0.self_attn.q_proj"
+    assert "'.*proj' decides for all 1" in finding.message
+    config["rank_pattern"] = dict(reversed(pattern.items()))
+    assert found(RULE, "Llama-3.1-8B", config) == ()
+
+
+@pytest.mark.parametrize("engine", ["vllm", "tgi", "lorax"])
+def test_engine_with_one_scale_for_all(engine: str) -> None:
+    [finding] = found(RULE, "Llama-3.1-8B", _MIXED, engines=(engine,))
+    assert finding.severity == "error"
+    assert "trained at the scale 4 and served at 2" in finding.message
+    assert found(RULE, "Llama-3.1-8B", _CONSTANT, engines=(engine,)) == ()
+
+
+def test_llama_cpp_divides_by_each_rank() -> None:
+    assert found(RULE, "Llama-3.1-8B", _MIXED, engines=("llama.cpp",)) == ()
+    [finding] = found(RULE, "Llama-3.1-8B", _CONSTANT, engines=("llama.cpp",))
+    assert "trained at the scale 2 and served at 4" in finding.message
+
+
+@pytest.mark.parametrize("engine", ["peft", "sglang"])
+def test_engine_that_reads_or_refuses_patterns(engine: str) -> None:
+    assert found(RULE, "Llama-3.1-8B", _MIXED, engines=(engine,)) == ()
+
+
+def test_rewritten_experts_keep_their_scale() -> None:
+    config = {"target_modules": ["q_proj", "gate_proj", "up_proj", "down_proj"], "r": 8}
+    assert found(RULE, "Qwen3-30B-A3B", config, engines=("vllm",)) == ()

@@ -1,0 +1,67 @@
+"""LT037 and LT038: PEFT refuses, or lorascope does not know; and the last resort's manners."""
+
+from __future__ import annotations
+
+import pytest
+from check_models import codes, subject
+from one_rule import found
+
+from lorascope.checking import RULES, Example, findings_of
+from lorascope.checking.rules.lt030_engine_limit import RULE as ENGINE
+from lorascope.checking.rules.lt037_refused_by_peft import RULE
+from lorascope.checking.rules.lt038_not_modelled import RULE as UNMODELLED
+from lorascope.checking.rules.lt040_no_contribution import RULE as NOTHING
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "where"),
+    [
+        ("Wav2Vec2-base", {"target_modules": ["conv"], "r": 8}, ""),
+        ("Llama-3.1-8B", {"target_modules": ["q_proj"], "bias": "some"}, "bias"),
+        (
+            "Llama-3.1-8B",
+            {"target_modules": ["q_proj"], "init_lora_weights": "pizza"},
+            "init_lora_weights",
+        ),
+        (
+            "Llama-3.1-8B",
+            {"target_modules": ["q_proj"], "modules_to_save": ["layers"]},
+            "modules_to_save",
+        ),
+    ],
+)
+def test_reason_of_peft_is_told(model: str, config: dict[str, object], where: str) -> None:
+    [finding] = found(RULE, model, config)
+    assert finding.message.startswith("PEFT refuses this: ")
+    assert finding.where == where
+
+
+def test_it_is_dropped_if_another_rule_tells() -> None:
+    known = subject(Example("Llama-3.1-8B", {"target_modules": ["q_proj"], "r": 0}))
+    assert known.refused is not None
+    assert [f.code for f in findings_of(known, (NOTHING, RULE))] == ["LT040"]
+    assert [f.code for f in findings_of(known, (RULE,))] == ["LT037"]
+
+
+def test_an_engine_is_no_reason_of_peft() -> None:
+    config = {"target_modules": ["q_proj"], "use_dora": True, "lora_bias": True}
+    known = subject(Example("Llama-3.1-8B", config, engines=("vllm",)))
+    assert {f.code for f in findings_of(known, (ENGINE, RULE))} == {"LT030", "LT037"}
+
+
+def test_only_one_rule_is_a_last_resort() -> None:
+    assert {rule.code for rule in RULES if rule.last_resort} <= {"LT037"}
+
+
+def test_slow_pattern_is_a_warning() -> None:
+    config = {"target_modules": r"(.*)*(.*)*(.*)*(.*)*x" * 3}
+    known = subject(Example("Llama-3.1-8B", config))
+    if known.unmodelled is None:
+        pytest.skip("this Python matches it in time")
+    [finding] = findings_of(known, (UNMODELLED,))
+    assert finding.severity == "warning"
+
+
+def test_working_configuration_is_silent() -> None:
+    assert "LT037" not in codes("Llama-3.1-8B", {"target_modules": ["q_proj"]})
+    assert found(UNMODELLED, "Llama-3.1-8B", {"target_modules": ["q_proj"]}) == ()
