@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from lorascope.checking.subject import Subject
 from lorascope.core.errors import SpecificationError, UnmodelledError
 from lorascope.core.inventory import Inventory
-from lorascope.core.recipe import Recipe
+from lorascope.core.recipe import Recipe, Tool
 from lorascope.core.spec import LoraSpec
 from lorascope.core.stored import StoredTensor
 from lorascope.formats import hand
@@ -55,49 +56,87 @@ def subject_of(
     return replace(
         subject,
         match=match,
-        entries=_entries(asked, spec, match, inventory, peft_version),
+        entries=_entries(recipe, asked, spec, match, inventory, peft_version),
         refused=match.refused,
     )
 
 
 def _entries(
-    asked: LoraSpec, spec: LoraSpec, match: Match, inventory: Inventory, peft_version: str
+    recipe: Recipe,
+    asked: LoraSpec,
+    spec: LoraSpec,
+    match: Match,
+    inventory: Inventory,
+    peft_version: str,
 ) -> tuple[EntryMatch, ...]:
-    """Return what the user's own entries hit, where the tool rewrites the targets."""
+    """Return what the user's own entries hit, where the tool puts other targets in their place."""
     if spec.target_modules == asked.target_modules or isinstance(asked.target_modules, str):
         return match.entries
-    if not asked.target_modules:
-        return match.entries
     others = tuple(each for each in match.entries if each.where is not Where.TARGET_MODULES)
-    own = _explained_alone(asked, inventory, peft_version)
-    if own is None:
-        return match.entries
-    reached = [target.path for target in match.targets]
+    if not asked.target_modules:
+        return (_chosen_by_tool(recipe, match), *others)
+    own = {each.entry: each for each in _explained_alone(asked, inventory, peft_version)}
     known = EntryList(asked.target_modules)
     hits: dict[str, list[str]] = {}
-    for path in reached:
-        for entry in known.naming(path):
-            hits.setdefault(entry, []).append(path)
-    listed = tuple(_as_reached(each, hits.get(each.entry, []), match) for each in own)
-    return (*listed, *others)
+    for target in match.targets:
+        for entry in known.naming(target.path):
+            hits.setdefault(entry, []).append(target.path)
+    words = [entry for entry in asked.target_modules if entry in _WORDS_OF_TOOLS[recipe.tool]]
+    left = [target.path for target in match.targets if known.first_naming(target.path) is None]
+    return (
+        *(
+            _of_word(entry, left)
+            if entry in words
+            else _as_reached(own.get(entry, _missing(entry)), hits.get(entry, []), match)
+            for entry in asked.target_modules
+        ),
+        *others,
+    )
+
+
+_WORDS_OF_TOOLS: Mapping[Tool, frozenset[str]] = defaultdict(
+    frozenset,
+    {Tool.MS_SWIFT: frozenset({"all-linear", "all-embedding", "all-router"})},
+)
+"""Entries of a list that a tool replaces by names. Source: ms-swift 4.6.0, `get_target_modules`."""
+
+
+def _chosen_by_tool(recipe: Recipe, match: Match) -> EntryMatch:
+    """Return one entry for all that a tool chooses by itself, under the word that asks for it."""
+    stated = recipe.options.get(recipe.key("target_modules"))
+    entry = stated if isinstance(stated, str) else f"chosen by {recipe.tool}"
+    return _of_word(entry, [t.path for t in match.targets if not t.is_parameter])
+
+
+def _of_word(entry: str, paths: list[str]) -> EntryMatch:
+    why = "The tool puts names in its place."
+    return EntryMatch(Where.TARGET_MODULES, entry, len(paths), tuple(paths), why)
+
+
+def _missing(entry: str) -> EntryMatch:
+    return EntryMatch(Where.TARGET_MODULES, entry, 0, (), "No module has this name.")
 
 
 def _explained_alone(
     asked: LoraSpec, inventory: Inventory, peft_version: str
-) -> tuple[EntryMatch, ...] | None:
-    """Explain the listed targets by themselves; None if PEFT refuses them before it selects."""
+) -> tuple[EntryMatch, ...]:
+    """Explain the listed targets by themselves; nothing if PEFT refuses before it selects."""
     alone = LoraSpec(target_modules=asked.target_modules)
     try:
         found = explain(inventory, alone, peft_version=peft_version)
     except SpecificationError:
-        return None
+        return ()
     return tuple(found.entries_of(Where.TARGET_MODULES))
 
 
 def _as_reached(entry: EntryMatch, paths: list[str], match: Match) -> EntryMatch:
+    """Return the entry with what is really adapted of what it names."""
     if not entry.matched or len(paths) == entry.matched:
         return entry
     if any(target.is_parameter for target in match.targets) and not paths:
         return entry
-    reason = entry.reason if paths else "Modules of this name are left out by the tool."
-    return replace(entry, matched=len(paths), paths=tuple(paths), reason=reason)
+    if paths:
+        return replace(entry, matched=len(paths), paths=tuple(paths))
+    why = "PEFT gets something else" if match.refused else "The tool adapts none"
+    reason = f"{why}; the names of {entry.matched} end with it."
+    return replace(entry, matched=0, paths=(), reason=reason)

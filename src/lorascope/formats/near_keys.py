@@ -97,7 +97,7 @@ def near_keys(
             found[key] = () if meant is None else (meant,)
         elif compared < _MOST_COMPARED:
             compared += 1
-            alike = _alike(key, (*tools_keys, *others))
+            alike = _alike(key, dict.fromkeys((*tools_keys, *others)))
             close = tuple(each for each in alike if each in tools_keys)
             if close and alike[0] in close:
                 found[key] = close

@@ -42,6 +42,7 @@ _SHELL_NAMES = (".sh", ".bash")
 _YAML_NAMES = (".yaml", ".yml")
 _ADAPTER_CONFIG = "adapter_config.json"
 _COMMAND = re.compile(r"^[^#\n:]{0,200}?\b(?:trl|swift) +(?:sft|dpo|grpo|kto|pt|rlhf)\b", re.M)
+_QUOTES = ("'", '"')
 _OUTSIDE = re.compile(r"[\ufeff \t\r\n]*")
 
 
@@ -110,7 +111,23 @@ def read_recipes(text: str, origin: str, tool: Tool | None = None) -> tuple[Reci
             f"{origin} holds {_words(root.value)}; expected keys and values.", _HINT
         )
     dialect = _dialect(root, syntax, origin, tool)
-    return (dialect.read(root, origin),)
+    return (_with_true_places(dialect.read(root, origin), text),)
+
+
+def _with_true_places(recipe: Recipe, text: str) -> Recipe:
+    """Leave out places of entries that do not stand there as they are read.
+
+    A reader counts names with commas between them from the beginning of their text, which is off
+    where that goes on over several lines.
+    """
+    places = {
+        (field, entry): spot
+        for (field, entry), spot in recipe.spots.items()
+        if entry is None
+        or text[spot.start : spot.start + 1] in _QUOTES
+        or entry in text[spot.start : spot.end]
+    }
+    return replace(recipe, spots=places)
 
 
 def _of_commands(nodes: Sequence[Node], origin: str, tool: Tool | None) -> tuple[Recipe, ...]:

@@ -160,8 +160,7 @@ class _Composer:
     def _tag_of_scalar(self, event: Any) -> str:
         """Return the name of one of YAML's own types; a date is text, as all other words are."""
         if event.tag is None or event.tag == "!":
-            plain = event.implicit[0] and event.tag is None
-            resolved = _RESOLVER.resolve(yaml.ScalarNode, event.value, (plain, not plain))
+            resolved = _RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit)
             name = str(resolved).removeprefix(_TAG)
             return name if name in _SCALARS else "str"
         name = str(event.tag).removeprefix(_TAG)
