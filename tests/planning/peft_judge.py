@@ -16,8 +16,8 @@ from torch import nn
 
 from lorascope.core.plan import Plan
 from lorascope.core.roles import Kind
+from lorascope.matching.stored_tensors import Tensor
 from lorascope.planning.file_size import safetensors_bytes
-from lorascope.planning.tensors import Tensor
 
 _HARMLESS = (
     # It applies the key all the same: the check looks at modules only, not at parameters.

@@ -77,9 +77,12 @@ def missed_parameters(subject: Subject) -> tuple[Missed, ...]:
 def _missed(subject: Subject, where: Where) -> Iterator[Missed]:
     if where is Where.TARGET_MODULES and not subject.list_targets:
         return
+    entries = [entry for entry in subject.entries_of(where) if not entry.matched]
+    if not entries:
+        return
     names = _Names(subject)
-    for entry in subject.entries_of(where):
-        if not entry.matched and not names.has(entry.entry, where):
+    for entry in entries:
+        if not names.has(entry.entry, where):
             yield _explained(entry, where, names)
 
 
@@ -129,6 +132,7 @@ class _Names:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._modules = tuple(path for path in subject.modules if path)
+        self._regex = BoundedRegex()
         self._roles: dict[Role, dict[str, None]] = {}
         self._roles_by_name: dict[str, frozenset[Role]] = {}
         towers = subject.model.model.main_towers
@@ -165,7 +169,7 @@ class _Names:
         for pattern in patterns_meant(entry):
             try:
                 where = Pattern(pattern, "target_modules")
-                if BoundedRegex().matching(where, self._modules, whole=True):
+                if self._regex.matching(where, self._modules, whole=True):
                     return True
             except UnmodelledError:
                 return False

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from lorascope.core.inventory import Module
+from lorascope.matching.bounded_regex import BoundedRegex, Pattern
 from lorascope.matching.names import ancestors
 
 _LONGEST = 4
@@ -69,6 +70,15 @@ def pattern_in(names: Sequence[str], leaves: Sequence[str]) -> str:
     ends = [re.escape(leaf) for leaf in leaves]
     last = ends[0] if len(ends) == 1 else f"({'|'.join(ends)})"
     return rf"{below(names)}\.{last}"
+
+
+def takes_exactly(pattern: str, wanted: Iterable[Module], others: Iterable[Module]) -> bool:
+    """Whether a pattern matches the full names of all of `wanted` and of none of `others`."""
+    inside = [module.path for module in wanted]
+    outside = [module.path for module in others]
+    where = Pattern(pattern, "target_modules")
+    found = BoundedRegex().matching(where, [*inside, *outside], whole=True)
+    return all(path in found for path in inside) and not any(path in found for path in outside)
 
 
 def quoted(names: Iterable[str]) -> str:

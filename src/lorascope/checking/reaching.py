@@ -21,7 +21,8 @@ class Reach:
 
     where: Where
     entry: str
-    """As the user wrote it; as PEFT's default has it where no targets are given."""
+    """As the user wrote it, or the word that makes a tool choose; as PEFT's default has it where
+    no targets are given."""
     modules: tuple[Module, ...]
     """Rows of the inventory, in model order."""
 
@@ -68,15 +69,11 @@ def _own_entry(
     if where is Where.TARGET_PARAMETERS:
         return target.entry
     asked = subject.asked.target_modules
-    if isinstance(asked, str):
-        return asked
-    if asked is None or target.entry in asked:
-        return target.entry
-    return owners.get(target.path, target.entry)
+    return asked if isinstance(asked, str) else owners.get(target.path, target.entry)
 
 
 def _owners(subject: Subject) -> Mapping[str, str]:
-    """Full name → the user's own entry that reaches it, where a tool rewrites the targets."""
+    """Full name → the user's own word that reaches it, where a tool puts others in its place."""
     if subject.spec.target_modules == subject.asked.target_modules:
         return {}
     entries = subject.entries_of(Where.TARGET_MODULES)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lorascope.checking.subject import Subject
 from lorascope.core.roles import Kind
-from lorascope.planning.tensors import Adapted, adapter_tensors
+from lorascope.matching.stored_tensors import Adapted, adapter_tensors
 
 PREFIX = "base_model.model."
 """Before every name of a stored tensor; PEFT adds it where it is missing."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from math import prod
 
-from lorascope.planning.tensors import Tensor
+from lorascope.matching.stored_tensors import Tensor
 
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _ORDER = {"F64": 0, "F32": 1, "BF16": 2, "F16": 3}

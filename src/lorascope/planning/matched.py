@@ -8,9 +8,9 @@ from typing import Any
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.plan import Advice, Plan, Target
 from lorascope.matching import Match
+from lorascope.matching.stored_tensors import Adapted, adapter_tensors
 from lorascope.planning.counts import covered_params
 from lorascope.planning.file_size import safetensors_bytes
-from lorascope.planning.tensors import Adapted, adapter_tensors
 
 
 def plan_of_match(

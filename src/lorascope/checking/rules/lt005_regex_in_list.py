@@ -34,9 +34,10 @@ def find(subject: Subject) -> Iterator[Problem]:
         if subject.recipe.tool in _AS_PATTERN:
             yield from _by_text(subject)
         return
+    regex = BoundedRegex()
     for missed in missed_targets(subject):
         if missed.why is Why.REGEX:
-            yield _problem(subject, missed.entry.entry)
+            yield _problem(subject, missed.entry.entry, regex)
 
 
 def _by_text(subject: Subject) -> Iterator[Problem]:
@@ -50,8 +51,8 @@ def _by_text(subject: Subject) -> Iterator[Problem]:
             )
 
 
-def _problem(subject: Subject, entry: str) -> Problem:
-    pattern, paths = _as_pattern(subject, entry)
+def _problem(subject: Subject, entry: str, regex: BoundedRegex) -> Problem:
+    pattern, paths = _as_pattern(subject, entry, regex)
     hit = [subject.modules[path] for path in paths]
     named = frozenset(paths)
     names = endings(hit, (m for m in subject.modules.values() if m.path not in named and m.path))
@@ -85,10 +86,9 @@ def _edits(subject: Subject, entry: str, pattern: str, names: Sequence[str]) -> 
     return (Edit(Where.TARGET_MODULES, entry, tuple(names)),) if names else ()
 
 
-def _as_pattern(subject: Subject, entry: str) -> tuple[str, tuple[str, ...]]:
+def _as_pattern(subject: Subject, entry: str, regex: BoundedRegex) -> tuple[str, tuple[str, ...]]:
     """Return the entry as a pattern for whole names, and what that matches."""
     names = [path for path in subject.modules if path]
-    regex = BoundedRegex()
     for pattern in patterns_meant(entry):
         try:
             found = regex.matching(Pattern(pattern, Where.TARGET_MODULES), names, whole=True)

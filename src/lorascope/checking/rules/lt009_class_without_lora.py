@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from lorascope.checking.named import by_entry, holders, is_container, named_targets
 from lorascope.checking.naming import below, last_names, roots
@@ -14,6 +15,8 @@ from lorascope.core.inventory import Module
 from lorascope.core.paths import parent_path
 from lorascope.matching import Where
 
+_MOST_ENTRIES = 50
+"""Entries that are looked at; the first wrong one already stops PEFT."""
 _MOST_ROOTS = 4
 """Containers that a pattern for exclusion may name."""
 
@@ -23,7 +26,7 @@ def find(subject: Subject) -> Iterator[Problem]:
     named = named_targets(subject)
     holding = holders(subject)
     right = [subject.modules[path] for path in named if subject.modules[path].kind.adaptable]
-    for entry, paths in by_entry(named).items():
+    for entry, paths in islice(by_entry(named).items(), _MOST_ENTRIES):
         hit = [subject.modules[path] for path in paths]
         wrong = [module for module in hit if _is_unsupported(module, holding)]
         if not wrong:

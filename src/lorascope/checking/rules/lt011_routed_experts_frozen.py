@@ -63,10 +63,7 @@ def _hold_most(experts: Sequence[Module], subject: Subject) -> bool:
 def _asking(subject: Subject, found: Sequence[Reach]) -> str | None:
     """Return the entry that asks for the feed-forward; None if none does."""
     asked = subject.asked.target_modules
-    if asked is None:
-        return None
-    words = (asked,) if isinstance(asked, str) else asked
-    for word in words:
+    for word in (each.entry for each in subject.entries_of(Where.TARGET_MODULES)):
         if word.lower() in _EVERYTHING:
             return word
     if isinstance(asked, str) and _FEED_FORWARD.search(asked):

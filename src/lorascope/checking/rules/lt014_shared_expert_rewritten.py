@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from lorascope.checking.expert_names import misrouted
-from lorascope.checking.naming import endings, quoted
+from lorascope.checking.naming import endings, last_names, quoted
 from lorascope.checking.reaching import uses_peft
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
-from lorascope.checking.words import shown
+from lorascope.checking.words import listed
 from lorascope.core.finding import Severity
 from lorascope.core.inventory import Module
 from lorascope.core.numbers import counted
@@ -51,8 +51,8 @@ def _left_out(subject: Subject, bare: Mapping[str, Sequence[Module]]) -> Problem
     return Problem(
         entry=next(iter(bare)),
         message=(
-            f"PEFT rewrites {shown(bare)} to the parameters of the routed experts and leaves out "
-            f"{named} of the same names, without a word."
+            f"On this model PEFT reads {listed(last_names(modules))} as routed experts alone, and "
+            f"leaves out {named} of these names without a word."
         ),
         hint=_hint(subject, modules),
         where=Where.TARGET_MODULES,

@@ -13,7 +13,7 @@ from lorascope.core.finding import Severity
 from lorascope.core.inventory import Module
 from lorascope.core.numbers import counted
 from lorascope.core.recipe import Edit, Tool
-from lorascope.core.roles import Kind, Role
+from lorascope.core.roles import EXPERTS, Kind, Role
 from lorascope.matching.expert_rewrite import NEW_NAMES
 
 _ASKS_FOR_ROUTERS = "all-router"
@@ -27,9 +27,9 @@ def find(subject: Subject) -> Iterator[Problem]:
     """
     if subject.recipe.tool is Tool.MS_SWIFT and _ASKS_FOR_ROUTERS in subject.list_targets:
         return
-    if not subject.targets:
+    if not any(m.role in EXPERTS for m in subject.model.adaptable):
         return
-    for reach in reaches(subject):
+    for reach in reaches(subject) if subject.targets else ():
         routers = tuple(m for m in reach.modules if m.role is Role.MOE_ROUTER)
         if routers:
             yield _problem(subject, reach, routers)

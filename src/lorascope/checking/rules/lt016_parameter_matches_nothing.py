@@ -43,10 +43,7 @@ def _problem(subject: Subject, missed: Missed) -> Problem:
     elif missed.instead:
         hint = f"The nearest real names are {listed(missed.instead)}."
     else:
-        ends = dict.fromkeys(
-            parameter_ending(m) for m in subject.model.adaptable if m.kind is Kind.EXPERT_PARAMETER
-        )
-        hint = f"The expert parameters are {listed(ends)}." if ends else _no_experts(subject)
+        hint = _experts(subject)
     return Problem(entry=entry, message=message, hint=hint, where=Where.TARGET_PARAMETERS)
 
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from lorascope.checking.naming import below, last_names, pattern_in, roots
+from lorascope.checking.naming import (
+    below,
+    endings,
+    last_names,
+    pattern_in,
+    quoted,
+    roots,
+    takes_exactly,
+)
 from lorascope.checking.reaching import Reach, reaches
-from lorascope.checking.rule import Example, Needs, Problem, Rule
+from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import shown
 from lorascope.core.finding import Severity
@@ -90,14 +98,23 @@ def _hint(subject: Subject, sensing: Sequence[Module], text: Sequence[Module]) -
     main = subject.model.model.main_towers
     inner = [m for m in subject.model.adaptable if m.tower in main]
     outer = [m for m in subject.model.adaptable if m.tower not in main]
-    excluded = below(roots(sensing, inner))
-    key, targets = subject.recipe.key("exclude_modules"), subject.recipe.key("target_modules")
-    hint = f"For the language model alone set {key} to the string '{excluded}'"
-    if subject.model.model.expert_rewrite is not None:
-        # PEFT cuts a pattern down to last names on these model types.
-        return f"{hint}."
+    ways = []
+    if subject.spec.exclude_modules is None:
+        ways.append(f"{subject.recipe.key('exclude_modules')} to {_excluded(sensing, inner)}")
     wanted = pattern_in(roots(text, outer), last_names(text))
-    return f"{hint}, or {targets} to '{wanted}'."
+    if subject.model.model.expert_rewrite is None and takes_exactly(wanted, text, sensing):
+        # Where PEFT rewrites expert names it cuts a pattern down to last names.
+        ways.append(f"{subject.recipe.key('target_modules')} to the string '{wanted}'")
+    if not ways:
+        return "Add the names of the tower's modules to exclude_modules."
+    return f"For the language model alone set {', or '.join(ways)}."
+
+
+def _excluded(sensing: Sequence[Module], inner: Sequence[Module]) -> str:
+    pattern = below(roots(sensing, inner))
+    if takes_exactly(pattern, sensing, inner):
+        return f"the string '{pattern}'"
+    return quoted(endings(sensing, inner) or [module.path for module in sensing[:MOST_PATHS]])
 
 
 RULE = Rule(

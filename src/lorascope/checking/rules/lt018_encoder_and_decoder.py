@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from lorascope.checking.naming import last_names, pattern_in, roots
+from lorascope.checking.naming import last_names, pattern_in, roots, takes_exactly
 from lorascope.checking.reaching import Reach, reaches
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
@@ -71,7 +71,7 @@ def _trespassing(subject: Subject, reach: Reach, part: Tower) -> Problem:
             f"It names the {part.value} and hits {counted(len(other), 'module')} of the "
             f"{_OTHER[part].value} too, whose names have the same word in them."
         ),
-        hint=f"For the {part.value} alone write '{_scoped(subject, wanted, part)}'.",
+        hint=f"For the {part.value} alone write {_scoped(subject, wanted, part)}.",
         where=reach.where,
         paths=tuple(module.path for module in other),
     )
@@ -90,7 +90,7 @@ def _both(subject: Subject, plain: Sequence[Reach]) -> Problem:
         ),
         hint=(
             f"That is usual where the encoder is to learn too. For the decoder alone write {key} "
-            f"as one string: '{_scoped(subject, decoder, Tower.DECODER)}'."
+            f"as one string: {_scoped(subject, decoder, Tower.DECODER)}."
         ),
         where=plain[0].where,
         paths=tuple(module.path for module in encoder),
@@ -100,7 +100,10 @@ def _both(subject: Subject, plain: Sequence[Reach]) -> Problem:
 
 def _scoped(subject: Subject, wanted: Sequence[Module], part: Tower) -> str:
     others = [m for m in subject.model.adaptable if m.tower is not part]
-    return pattern_in(roots(wanted, others), last_names(wanted))
+    pattern = pattern_in(roots(wanted, others), last_names(wanted))
+    if takes_exactly(pattern, wanted, others):
+        return f"'{pattern}'"
+    return "a regular expression that begins with its full name"
 
 
 RULE = Rule(

@@ -82,13 +82,6 @@ def _severity(reach: Reach, hit: Sequence[Module], *, refused: bool) -> Severity
     return Severity.WARNING
 
 
-def _hint(subject: Subject, hit: Sequence[Module]) -> str:
-    gone = {module.path for module in hit}
-    others = [module for module in reached(subject) if module.path not in gone]
-    ends = endings(hit, others) or tuple(module.path for module in hit)
-    return f"Keep them out with {subject.recipe.key('exclude_modules')}: {quoted(ends)}."
-
-
 RULE = Rule(
     code="LT019",
     name="state-space-kernel",

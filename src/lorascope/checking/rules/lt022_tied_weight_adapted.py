@@ -34,7 +34,7 @@ def _partners(subject: Subject) -> Mapping[str, tuple[str, ...]]:
     groups: dict[str, list[str]] = {}
     for path, module in subject.modules.items():
         for parameter in module.parameters:
-            if parameter.tied_to is not None:
+            if parameter.tied_to is not None and parameter.name == "weight":
                 first = parameter.tied_to.rpartition(".")[0]
                 groups.setdefault(first, [first]).append(path)
     return {
@@ -61,12 +61,11 @@ def _adapted(
     tied: Sequence[Module],
     partners: Mapping[str, Sequence[str]],
 ) -> Problem:
-    names, others = _names(tied, partners)
     return Problem(
         entry=entry,
         message=(
-            f"{names} shares its weight with {others}. LoRA changes what the one computes and not "
-            "the other, and merging writes into the weight of both."
+            f"{_pair(tied, partners)} LoRA changes what the one computes and not the other, and "
+            "merging writes into the weight of both."
         ),
         hint=_hint(subject, "Leave it out, or untie the two before training."),
         where=where,
@@ -77,13 +76,11 @@ def _adapted(
 def _copied(
     subject: Subject, entry: str, tied: Sequence[Module], partners: Mapping[str, Sequence[str]]
 ) -> Problem:
-    names, others = _names(tied, partners)
     return Problem(
         entry=entry,
         message=(
-            f"{names} shares its weight with {others}. A copy of it is trained and drifts away "
-            "from the other; a merged model that is saved and loaded again has only one of the "
-            "two."
+            f"{_pair(tied, partners)} A copy of it is trained and drifts away from the other; a "
+            "merged model that is saved and loaded again has only one of the two."
         ),
         hint=_hint(subject, "Leave it out, or untie the two before training."),
         where=Where.MODULES_TO_SAVE,
@@ -91,9 +88,14 @@ def _copied(
     )
 
 
-def _names(tied: Sequence[Module], partners: Mapping[str, Sequence[str]]) -> tuple[str, str]:
-    others = dict.fromkeys(other for module in tied for other in partners[module.path])
-    return listed(module.path for module in tied), listed(others)
+def _pair(tied: Sequence[Module], partners: Mapping[str, Sequence[str]]) -> str:
+    own = [module.path for module in tied]
+    others = [
+        name for name in dict.fromkeys(o for p in own for o in partners[p]) if name not in own
+    ]
+    if not others:
+        return f"{listed(own)} share one weight, and each gets LoRA of its own."
+    return f"{listed(own)} {'shares' if len(own) == 1 else 'share'} a weight with {listed(others)}."
 
 
 def _hint(subject: Subject, otherwise: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
-from lorascope.checking.words import listed
+from lorascope.checking.words import as_written, listed
 from lorascope.core.finding import Severity
 from lorascope.core.inventory import Module
 from lorascope.matching import Where
@@ -53,7 +53,7 @@ def _refused(subject: Subject) -> Iterator[Problem]:
         for where, value in given.items():
             if value is not None and refused.startswith(where):
                 yield Problem(
-                    entry=str(value),
+                    entry=as_written(value),
                     message=(
                         f"PEFT refuses {subject.recipe.key(where)} together with the string "
                         f"{spec.target_modules!r}: it takes it with a list of targets only."
@@ -65,7 +65,7 @@ def _refused(subject: Subject) -> Iterator[Problem]:
                 )
     elif spec.layers_pattern and refused.startswith(_PATTERN):
         yield Problem(
-            entry=_shown(spec.layers_pattern),
+            entry=as_written(spec.layers_pattern),
             message=(
                 f"{subject.recipe.key(_PATTERN)} says after which name the layer index stands; "
                 f"without {subject.recipe.key(_LAYERS)} PEFT refuses it."
@@ -74,10 +74,6 @@ def _refused(subject: Subject) -> Iterator[Problem]:
             where=_PATTERN,
             severity=Severity.ERROR,
         )
-
-
-def _shown(value: tuple[str, ...] | str) -> str:
-    return value if isinstance(value, str) else ", ".join(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +177,7 @@ def _pattern_without_match(subject: Subject) -> Iterator[Problem]:
         return
     if subject.match is not None and subject.match.targets:
         return
-    pattern = _shown(subject.spec.layers_pattern or ())
+    pattern = as_written(subject.spec.layers_pattern)
     lists = dict.fromkeys(
         _list_name(module) for module in subject.modules.values() if module.layer is not None
     )

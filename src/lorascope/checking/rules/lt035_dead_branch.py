@@ -16,6 +16,7 @@ from lorascope.matching.bounded_regex import BoundedRegex, Pattern
 from lorascope.matching.names import ancestors
 
 _MOST_BRANCHES = 200
+_MOST_DEAD = 20
 _FIRST_NAMES = 64
 """Names that a branch is tried on first; most match one of them."""
 
@@ -35,6 +36,8 @@ def find(subject: Subject) -> Iterator[Problem]:
         return
     skipped: list[Branch] = []
     for each in found:
+        if len(skipped) >= _MOST_DEAD:
+            return
         if any(branch.start <= each.start and each.end <= branch.end for branch in skipped):
             continue
         dead = [

@@ -11,9 +11,9 @@ from lorascope.core.inventory import Inventory, Module
 from lorascope.core.roles import Kind
 from lorascope.core.spec import LoraSpec
 from lorascope.matching.counts import module_tensors, stacked_tensors
+from lorascope.matching.saved_biases import saved_biases
 from lorascope.matching.tying import EMBEDDING_NAMES
 from lorascope.matching.versions import NEWEST
-from lorascope.planning.biases import saved_biases
 
 _PREFIX = "base_model.model."
 _MAGNITUDE = "lora_magnitude_vector.default.weight"

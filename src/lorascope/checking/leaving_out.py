@@ -1,0 +1,65 @@
+"""How to keep LoRA off some modules: by an entry's removal, or by what a tool can say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lorascope.checking.naming import endings, quoted
+from lorascope.checking.reaching import Reach, reached, reaches
+from lorascope.checking.subject import Subject
+from lorascope.core.inventory import Module
+from lorascope.core.recipe import Edit, Tool
+from lorascope.matching import Where
+
+_CANNOT_SAY: Mapping[Tool, frozenset[str]] = {
+    Tool.AXOLOTL: frozenset({"exclude_modules"}),
+    Tool.LLAMAFACTORY: frozenset(
+        {
+            "exclude_modules",
+            "target_parameters",
+            "trainable_token_indices",
+            "ensure_weight_tying",
+        }
+    ),
+    Tool.MS_SWIFT: frozenset({"exclude_modules", "trainable_token_indices", "ensure_weight_tying"}),
+    Tool.TRL: frozenset({"exclude_modules", "trainable_token_indices", "ensure_weight_tying"}),
+}
+"""Fields of PEFT for which a tool has no key (Axolotl 0.19.0, LLaMA-Factory 0.9.5, ms-swift 4.6.0,
+TRL 1.16.0)."""
+
+
+def can_say(subject: Subject, peft_field: str) -> bool:
+    """Whether the tool has a key for one of PEFT's fields."""
+    return peft_field not in _CANNOT_SAY.get(subject.recipe.tool, frozenset())
+
+
+def is_removable(subject: Subject, reach: Reach, hit: Sequence[Module]) -> bool:
+    """Whether an entry of a list reaches nothing but `hit`, and others reach something."""
+    stated = subject.asked.target_modules
+    if reach.where is Where.TARGET_PARAMETERS:
+        stated = subject.asked.target_parameters
+    is_listed = isinstance(stated, tuple) and reach.entry in stated
+    return is_listed and len(hit) == len(reach.modules) and len(reaches(subject)) > 1
+
+
+def removal(subject: Subject, reach: Reach, hit: Sequence[Module]) -> tuple[Edit, ...]:
+    """Return the edit that takes the entry out, if that is all there is to do."""
+    is_whole = is_removable(subject, reach, hit)
+    return (Edit(reach.where.value, reach.entry, ()),) if is_whole else ()
+
+
+def how_to_leave_out(subject: Subject, reach: Reach, hit: Sequence[Module]) -> str:
+    """Return a hint that keeps LoRA off `hit` and on all else that is reached."""
+    if is_removable(subject, reach, hit):
+        return "Remove it."
+    gone = {module.path for module in hit}
+    others = [module for module in reached(subject) if module.path not in gone]
+    excluding = endings(hit, others)
+    if excluding and can_say(subject, "exclude_modules"):
+        return f"Keep LoRA off with {subject.recipe.key('exclude_modules')}: {quoted(excluding)}."
+    listing = endings(others, hit)
+    if listing:
+        return f"List the targets without: {quoted(listing)}."
+    if not others:
+        return "Name other modules; 'lorascope inspect' lists them with their roles."
+    return f"Name the targets by more than their last parts, so that {hit[0].path} is none of them."
