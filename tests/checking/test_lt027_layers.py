@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from one_rule import found
@@ -33,7 +35,7 @@ def test_all_layers_are_out_of_range() -> None:
 @pytest.mark.parametrize("targets", ["all-linear", r".*\.(q|v)_proj"])
 def test_string_of_targets_is_refused(targets: str) -> None:
     [finding] = found(RULE, "Llama-3.1-8B", _layers([0]) | {"target_modules": targets})
-    assert (finding.entry, finding.severity) == ("(0,)", "error")
+    assert (finding.entry, finding.severity) == ("0", "error")
 
 
 def test_pattern_without_layers_is_refused() -> None:
@@ -79,16 +81,30 @@ class _Bare(nn.Module):
 
 def test_index_of_an_expert_is_taken_for_the_layer() -> None:
     inventory = api.inspect(_Bare(), observe=False)
+    modules = tuple(
+        replace(m, layer=int(m.path.split(".")[1])) if m.path.startswith("h.") else m
+        for m in inventory.modules
+    )
+    inventory = replace(inventory, modules=modules)
     names = ["experts.0", "experts.1", "experts.2", "fc"]
     config = {"target_modules": names, "layers_to_transform": [1]}
     subject = subject_of(Recipe(Tool.PEFT, "test", config), inventory)
-    if all(module.layer is None for module in inventory.modules):
-        pytest.skip("no layer is known of such a model")
+    assert subject.adapted_paths == set()
     texts = [finding.message for finding in findings_of(subject, (RULE,))]
-    assert any("finds no layer index" in text for text in texts)
+    assert any("no layer index in 8 of 8 names" in text for text in texts)
     good = config | {"layers_pattern": "h"}
     subject = subject_of(Recipe(Tool.PEFT, "test", good), inventory)
+    assert len(subject.adapted_paths) == 4
     assert findings_of(subject, (RULE,)) == ()
+
+
+def test_bare_model_has_no_index_where_peft_looks() -> None:
+    config = {"target_modules": ["c_attn"], "layers_to_transform": [0]}
+    example = {"task_type": "FEATURE_EXTRACTION"}
+    [finding] = found(RULE, "GPT-2", config, **example)
+    assert finding.severity == "error"
+    assert "layers_pattern: 'h'" in finding.hint
+    assert found(RULE, "GPT-2", config | {"layers_pattern": "h"}, **example) == ()
 
 
 @pytest.mark.parametrize(

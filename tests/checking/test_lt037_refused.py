@@ -25,7 +25,8 @@ from lorascope.checking.rules.lt040_no_contribution import RULE as NOTHING
         ),
         (
             "Llama-3.1-8B",
-            {"target_modules": ["q_proj"], "modules_to_save": ["layers"]},
+            # Letter by letter: q_proj itself is saved as well.
+            {"target_modules": ["q_proj"], "modules_to_save": ["_proj"]},
             "modules_to_save",
         ),
     ],

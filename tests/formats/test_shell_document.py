@@ -223,6 +223,12 @@ def test_a_script_of_no_sensible_size_is_refused() -> None:
         parse_shell("#" * (LARGEST_SCRIPT + 1), "x.sh")
 
 
+def test_a_script_of_too_many_words_is_refused() -> None:
+    for text in ("a " * 20_001, "trl sft " + "$A" * 20_002):
+        with pytest.raises(RecipeError, match="more than 20,000 words and variables"):
+            parse_shell(text, "x.sh")
+
+
 def test_variables_that_grow_without_measure_are_refused() -> None:
     script = "A=aaaaaaaaaaaaaaaa\n" + "A=$A$A\n" * 40 + "trl sft --a $A"
     with pytest.raises(RecipeError, match="grow beyond 1,048,576 characters"):
@@ -250,10 +256,10 @@ def test_variables_that_grow_without_measure_are_refused() -> None:
     ],
 )
 def test_no_script_takes_long(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with suppress(RecipeError):
         parse_shell(text[:LARGEST_SCRIPT], "x.sh")
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @given(st.text(alphabet="ab'\"\\$`{}()<>|;&#= \n-~*A", max_size=60))

@@ -11,6 +11,7 @@ from functools import cached_property
 from lorascope.checking.eras import other_era
 from lorascope.checking.subject import Subject
 from lorascope.core.errors import SpecificationError, UnmodelledError
+from lorascope.core.recipe import Tool
 from lorascope.core.roles import EXPERTS, Kind, Role
 from lorascope.matching import EntryMatch, Where
 from lorascope.matching.all_linear import SHORTHAND
@@ -34,6 +35,8 @@ class Why(StrEnum):
     """Another class, release or tool calls the same modules so."""
     EXPERT = "expert"
     """The model has what it names as stacked expert parameters."""
+    PATH = "path"
+    """It is the end of names, where the tool wants the whole path inside a block."""
     UNKNOWN = "unknown"
     """None of these."""
 
@@ -76,6 +79,9 @@ def missed_parameters(subject: Subject) -> tuple[Missed, ...]:
 
 def _missed(subject: Subject, where: Where) -> Iterator[Missed]:
     if where is Where.TARGET_MODULES and not subject.list_targets:
+        return
+    if subject.recipe.tool is Tool.TORCHTUNE:
+        # Its names are those of its own classes, whatever the modules are called here.
         return
     entries = [entry for entry in subject.entries_of(where) if not entry.matched]
     if not entries:
@@ -159,6 +165,15 @@ class _Names:
         """Whether the entry is the end of some name of its field's kind."""
         ends = self.parameter_ends if where is Where.TARGET_PARAMETERS else self.module_ends
         return entry in ends
+
+    def inside_blocks(self, entry: str) -> tuple[str, ...]:
+        """Return the paths, from its block on, of the adaptable modules that an entry names."""
+        paths = (
+            module.path.split(f".{module.layer}.", 1)[-1]
+            for module in self._subject.model.adaptable
+            if module.layer is not None and f".{module.path}".endswith(f".{entry}")
+        )
+        return tuple(dict.fromkeys(paths))
 
     def has_any(self, entry: str) -> bool:
         """Whether the entry is the end of a module's or parameter's name."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from lorascope.checking.subject import Subject
 from lorascope.core.errors import SpecificationError, UnmodelledError
-from lorascope.core.inventory import Inventory
+from lorascope.core.inventory import Inventory, Module
 from lorascope.core.recipe import Recipe, Tool
+from lorascope.core.roles import ROUTERS, Kind
 from lorascope.core.spec import LoraSpec
 from lorascope.core.stored import StoredTensor
 from lorascope.formats import hand
@@ -44,7 +44,10 @@ def subject_of(
     )
     if inventory is None:
         return subject
-    handed: Mapping[str, Any] = hand(recipe, inventory)
+    try:
+        handed: Mapping[str, Any] = hand(recipe, inventory)
+    except SpecificationError as error:
+        return replace(subject, inventory=inventory, refused=str(error))
     spec = LoraSpec.from_dict(handed, where=recipe.origin)
     subject = replace(subject, spec=spec, inventory=inventory)
     try:
@@ -81,11 +84,12 @@ def _entries(
     for target in match.targets:
         for entry in known.naming(target.path):
             hits.setdefault(entry, []).append(target.path)
-    words = [entry for entry in asked.target_modules if entry in _WORDS_OF_TOOLS[recipe.tool]]
     left = [target.path for target in match.targets if known.first_naming(target.path) is None]
+    kinds = {path: _word_for(inventory.by_path.get(path)) for path in left}
+    words = frozenset(kinds.values()) if recipe.tool is Tool.MS_SWIFT else frozenset()
     return (
         *(
-            _of_word(entry, left)
+            _of_word(entry, [path for path in left if kinds[path] == entry])
             if entry in words
             else _as_reached(own.get(entry, _missing(entry)), hits.get(entry, []), match)
             for entry in asked.target_modules
@@ -94,11 +98,14 @@ def _entries(
     )
 
 
-_WORDS_OF_TOOLS: Mapping[Tool, frozenset[str]] = defaultdict(
-    frozenset,
-    {Tool.MS_SWIFT: frozenset({"all-linear", "all-embedding", "all-router"})},
-)
-"""Entries of a list that a tool replaces by names. Source: ms-swift 4.6.0, `get_target_modules`."""
+def _word_for(module: Module | None) -> str:
+    """Return which of ms-swift's words stands for a module.
+
+    Source: ms-swift 4.6.0, `get_target_modules`.
+    """
+    if module is not None and module.role in ROUTERS:
+        return "all-router"
+    return "all-embedding" if module is not None and module.kind is Kind.EMBEDDING else "all-linear"
 
 
 def _chosen_by_tool(recipe: Recipe, match: Match) -> EntryMatch:

@@ -17,7 +17,7 @@ LARGEST_JSON = 10_000_000
 """Characters. The largest published `adapter_config.json` (each expert by name) has under 5 MB."""
 
 MOST_VALUES = 100_000
-"""Values of one text; a target list with each expert of DeepSeek-V3 has some 45,000."""
+"""Values of one text, told by its commas; a target list with each expert of DeepSeek-V3 has some 45,000."""
 
 DEEPEST = 100
 """Lists and objects inside one another."""
@@ -52,6 +52,8 @@ def parse_json(text: str, where: str) -> Node:
             f"{where} has {len(text):,} characters; expected at most {LARGEST_JSON:,}.",
             "Name a LoRA configuration, such as an adapter_config.json.",
         )
+    if text.count(",") > MOST_VALUES:
+        raise RecipeError(f"{where} holds more than {MOST_VALUES:,} values; expected fewer.")
     return _Parser(text, where).document()
 
 
@@ -60,7 +62,6 @@ class _Parser:
         self._text = text
         self._where = where
         self._positions = Positions(text)
-        self._left = MOST_VALUES
 
     def document(self) -> Node:
         start = self._blank(1 if self._text.startswith("\ufeff") else 0)
@@ -72,9 +73,6 @@ class _Parser:
         return root
 
     def _value(self, at: int, depth: int) -> tuple[Node, int]:
-        self._left -= 1
-        if self._left < 0:
-            self._fail(at, f"more than {MOST_VALUES:,} values")
         if depth > DEEPEST:
             self._fail(at, f"lists and objects more than {DEEPEST} deep")
         match self._text[at : at + 1]:

@@ -87,6 +87,7 @@ def _read(root: Node, origin: str) -> Recipe:
         options["lora_target"] = fields.stated.pop("target_modules")[0]
     key_of = {key.field: key.name for key in KEYS}
     unknown = near_keys(root, key_of, _OTHERS)
+    unknown |= _misspelt_freezing(root, unknown)
     return Recipe(
         Tool.LLAMAFACTORY,
         origin,
@@ -96,7 +97,7 @@ def _read(root: Node, origin: str) -> Recipe:
         key_of=key_of | {"init_lora_weights": "pissa_init"},
         spots=fields.spots | spots_of_keys(root, unknown),
         options=options,
-        unknown=unknown | _misspelt_freezing(root, unknown),
+        unknown=unknown,
     )
 
 

@@ -12,7 +12,7 @@ from lorascope.core.recipe import Spot
 LARGEST_SCRIPT = 256 * 1024
 """Characters. A script that starts a training has some hundred."""
 MOST_WORDS = 20_000
-"""Words and operators of one script."""
+"""Words and operators of one script, and pieces of one word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +140,16 @@ class _Scanner:
                 self._operator(match[0])
             else:
                 self._found.append(self._word())
-            if len(self._found) > MOST_WORDS:
-                raise self._script.error(
-                    self._at,
-                    f"the script has more than {MOST_WORDS:,} words; expected fewer.",
-                    "Give only the command that starts the training.",
-                )
+            self._check_count(len(self._found))
         return self._found
+
+    def _check_count(self, count: int) -> None:
+        if count > MOST_WORDS:
+            raise self._script.error(
+                self._at,
+                f"the script has more than {MOST_WORDS:,} words and variables; expected fewer.",
+                "Give only the command that starts the training.",
+            )
 
     def _operator(self, text: str) -> None:
         start = self._at
@@ -261,6 +264,7 @@ class _Scanner:
         raise self._unclosed(start, "`")
 
     def _dollar(self, pieces: list[Piece], *, quoted: bool) -> None:
+        self._check_count(len(pieces))
         start, text = self._at, self._text
         following = text[start + 1 : start + 2]
         if following == "(":

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorascope.checking.missed import Why, missed_targets
+from lorascope.checking.missed import Missed, Why, missed_targets
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import listed
 from lorascope.core.finding import Severity
+from lorascope.core.recipe import Edit
 from lorascope.matching import Where
 
 
@@ -17,6 +18,8 @@ def find(subject: Subject) -> Iterator[Problem]:
     if not any(entry.matched for entry in subject.entries_of(Where.TARGET_MODULES)):
         return
     for missed in missed_targets(subject):
+        if missed.why is Why.PATH:
+            yield _half_a_path(missed)
         if missed.why is not Why.UNKNOWN:
             continue
         near = missed.entry.nearest
@@ -26,6 +29,22 @@ def find(subject: Subject) -> Iterator[Problem]:
             hint=f"The nearest real names are {listed(near)}." if near else "Remove it.",
             where=Where.TARGET_MODULES,
         )
+
+
+def _half_a_path(missed: Missed) -> Problem:
+    """Tell of an entry that PEFT would take as the end of names, and mlx-lm does not."""
+    [*instead] = missed.instead
+    edit = Edit(Where.TARGET_MODULES, missed.entry.entry, tuple(instead))
+    return Problem(
+        entry=missed.entry.entry,
+        message=(
+            "mlx-lm compares keys with the whole path inside a block, of which this is only the "
+            "end: it adapts nothing, without a word."
+        ),
+        hint=f"Write {listed(instead)}.",
+        where=Where.TARGET_MODULES,
+        edits=(edit,) if len(instead) == 1 else (),
+    )
 
 
 RULE = Rule(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from lorascope.checking.leaving_out import can_say
 from lorascope.checking.missed import Missed, Why, missed_targets
 from lorascope.checking.naming import parameter_ending, quoted
 from lorascope.checking.reaching import Reach, reaches, uses_peft
@@ -14,17 +15,16 @@ from lorascope.checking.words import shown
 from lorascope.core.finding import Severity
 from lorascope.core.inventory import Module
 from lorascope.core.numbers import percent, short
-from lorascope.core.recipe import Tool
 from lorascope.core.roles import EXPERTS, ROUTERS, Kind
 from lorascope.matching import Where
 
 _EVERYTHING = ("all-linear", "all")
+_AXOLOTLS_FLAG = "lora_target_linear"
+"""What asks for every linear in Axolotl."""
 _FEED_FORWARD = re.compile(r"(?<![a-z])(gate|up|down|gate_up|mlp|feed_forward|experts)(?![a-z])")
 """Words by which a regular expression means a feed-forward."""
 _SHARED = "shared"
 """In an entry that means shared experts and no others."""
-_WITHOUT_PARAMETERS = frozenset({Tool.LLAMAFACTORY})
-"""Tools that use PEFT and have no key for `target_parameters` (LLaMA-Factory 0.9.5)."""
 
 
 def find(subject: Subject) -> Iterator[Problem]:
@@ -62,6 +62,8 @@ def _hold_most(experts: Sequence[Module], subject: Subject) -> bool:
 
 def _asking(subject: Subject, found: Sequence[Reach]) -> str | None:
     """Return the entry that asks for the feed-forward; None if none does."""
+    if subject.recipe.options.get(_AXOLOTLS_FLAG) is True:
+        return _AXOLOTLS_FLAG
     asked = subject.asked.target_modules
     for word in (each.entry for each in subject.entries_of(Where.TARGET_MODULES)):
         if word.lower() in _EVERYTHING:
@@ -119,10 +121,10 @@ def _frozen(experts: Sequence[Module], subject: Subject) -> str:
 
 def _hint(subject: Subject, experts: Sequence[Module]) -> str:
     names = quoted(dict.fromkeys(parameter_ending(module) for module in experts))
-    if subject.recipe.tool in _WITHOUT_PARAMETERS:
+    if not can_say(subject, "target_parameters"):
         return (
-            f"{subject.recipe.tool.value} cannot say it; in PEFT it is target_parameters: {names} "
-            "with lora_dropout 0."
+            f"{subject.recipe.tool.value} has no key for them; in PEFT they are target_parameters: "
+            f"{names}, with lora_dropout 0."
         )
     key = subject.recipe.key("target_parameters")
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from lorascope.checking.expert_names import misrouted
+from lorascope.checking.leaving_out import can_say
 from lorascope.checking.naming import endings, last_names, quoted
 from lorascope.checking.reaching import uses_peft
 from lorascope.checking.rule import Example, Needs, Problem, Rule
@@ -15,6 +16,8 @@ from lorascope.core.inventory import Module
 from lorascope.core.numbers import counted
 from lorascope.core.roles import Kind
 from lorascope.matching import Where
+
+_FIELD = "target_parameters"
 
 
 def find(subject: Subject) -> Iterator[Problem]:
@@ -64,7 +67,10 @@ def _left_out(subject: Subject, bare: Mapping[str, Sequence[Module]]) -> Problem
 def _hint(subject: Subject, modules: Sequence[Module]) -> str:
     ends = tuple(f"{end}.weight" for end in endings(modules, _routed(subject)))
     names = quoted(ends) if ends else "their full names, each with `.weight`"
-    key, dropout = subject.recipe.key("target_parameters"), subject.recipe.key("lora_dropout")
+    if not can_say(subject, _FIELD):
+        tool = subject.recipe.tool.value
+        return f"{tool} has no key for their weights; in PEFT they are {names} in {_FIELD}."
+    key, dropout = subject.recipe.key(_FIELD), subject.recipe.key("lora_dropout")
     return f"Name their weights in {key}: {names}, with {dropout} 0; the LoRA is the same."
 
 

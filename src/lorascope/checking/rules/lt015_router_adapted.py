@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lorascope.checking.naming import endings, last_names, quoted
+from lorascope.checking.leaving_out import how_to_leave_out, is_removable, removal
+from lorascope.checking.naming import last_names, quoted
 from lorascope.checking.reaching import Reach, reaches
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
@@ -12,7 +13,7 @@ from lorascope.checking.words import listed
 from lorascope.core.finding import Severity
 from lorascope.core.inventory import Module
 from lorascope.core.numbers import counted
-from lorascope.core.recipe import Edit, Tool
+from lorascope.core.recipe import Tool
 from lorascope.core.roles import EXPERTS, Kind, Role
 from lorascope.matching.expert_rewrite import NEW_NAMES
 
@@ -36,28 +37,25 @@ def find(subject: Subject) -> Iterator[Problem]:
 
 
 def _problem(subject: Subject, reach: Reach, routers: tuple[Module, ...]) -> Problem:
-    alone = len(routers) == len(reach.modules)
-    removable = alone and reach.entry in (getattr(subject.asked, reach.where.value) or ())
-    is_listed = removable and not isinstance(subject.asked.target_modules, str)
     return Problem(
         entry=reach.entry,
         message=(
             f"It adapts {counted(len(routers), 'router')} ({listed(last_names(routers))}), which "
             "choose the experts of each token. Training them disturbs the balance between experts."
         ),
-        hint="Remove it." if is_listed else _hint(subject, routers),
+        hint=_hint(subject, reach, routers),
         where=reach.where,
         paths=tuple(module.path for module in routers),
-        edits=(Edit(reach.where, reach.entry, ()),) if is_listed else (),
+        edits=removal(subject, reach, routers),
     )
 
 
-def _hint(subject: Subject, routers: Sequence[Module]) -> str:
-    others = [row for _, row in subject.adapted if row.role is not Role.MOE_ROUTER]
+def _hint(subject: Subject, reach: Reach, routers: Sequence[Module]) -> str:
     through_parameters = frozenset(t.path for t in subject.targets if t.is_parameter)
-    if not any(f"{module.path}.weight" in through_parameters for module in routers):
-        ends = endings(routers, others) or tuple(module.path for module in routers)
-        return f"Keep it out with {subject.recipe.key('exclude_modules')}: {quoted(ends)}."
+    rewritten = any(f"{module.path}.weight" in through_parameters for module in routers)
+    if not rewritten or is_removable(subject, reach, routers):
+        return how_to_leave_out(subject, reach, routers)
+    others = [row for _, row in subject.adapted if row.role is not Role.MOE_ROUTER]
     names = dict.fromkeys(name for row in others for name in _as_listed(subject, row))
     return f"exclude_modules does not reach it; list the targets instead: {quoted(names)}."
 

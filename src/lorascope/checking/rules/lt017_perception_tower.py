@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from lorascope.checking.leaving_out import can_say
 from lorascope.checking.naming import (
     below,
     endings,
@@ -17,10 +18,11 @@ from lorascope.checking.naming import (
 from lorascope.checking.reaching import Reach, reaches
 from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
-from lorascope.checking.words import shown
+from lorascope.checking.words import listed, shown
 from lorascope.core.finding import Severity
 from lorascope.core.inventory import Module
 from lorascope.core.numbers import counted, exact
+from lorascope.core.recipe import Tool
 from lorascope.core.roles import Tower
 
 _SENSES = (Tower.VISION, Tower.AUDIO)
@@ -99,15 +101,27 @@ def _hint(subject: Subject, sensing: Sequence[Module], text: Sequence[Module]) -
     inner = [m for m in subject.model.adaptable if m.tower in main]
     outer = [m for m in subject.model.adaptable if m.tower not in main]
     ways = []
-    if subject.spec.exclude_modules is None:
+    if subject.spec.exclude_modules is None and can_say(subject, "exclude_modules"):
         ways.append(f"{subject.recipe.key('exclude_modules')} to {_excluded(sensing, inner)}")
     wanted = pattern_in(roots(text, outer), last_names(text))
     if subject.model.model.expert_rewrite is None and takes_exactly(wanted, text, sensing):
         # Where PEFT rewrites expert names it cuts a pattern down to last names.
-        ways.append(f"{subject.recipe.key('target_modules')} to the string '{wanted}'")
+        ways.append(f"{_key_of_pattern(subject)} to the string '{wanted}'")
     if not ways:
-        return "Add the names of the tower's modules to exclude_modules."
+        return _by_names(text, sensing)
     return f"For the language model alone set {', or '.join(ways)}."
+
+
+def _key_of_pattern(subject: Subject) -> str:
+    key = subject.recipe.key("target_modules")
+    return "--target_regex" if subject.recipe.tool is Tool.MS_SWIFT else key
+
+
+def _by_names(text: Sequence[Module], sensing: Sequence[Module]) -> str:
+    names = endings(text, sensing)
+    if names:
+        return f"For the language model alone list {quoted(names)}."
+    return f"Keep LoRA off what is in {listed(roots(sensing, text))}."
 
 
 def _excluded(sensing: Sequence[Module], inner: Sequence[Module]) -> str:

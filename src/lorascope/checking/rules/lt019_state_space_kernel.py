@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lorascope.checking.naming import endings, last_names, quoted
-from lorascope.checking.reaching import Reach, reached, reaches, uses_peft
+from lorascope.checking.leaving_out import how_to_leave_out, removal
+from lorascope.checking.naming import last_names
+from lorascope.checking.reaching import Reach, reaches, uses_peft
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import listed
@@ -13,7 +14,6 @@ from lorascope.core.finding import Severity
 from lorascope.core.inventory import Module
 from lorascope.core.numbers import counted
 from lorascope.core.observation import Call
-from lorascope.core.recipe import Edit
 from lorascope.core.roles import Role
 
 _REFUSAL = "incompatible with Mamba-based models"
@@ -61,16 +61,14 @@ def _problem(subject: Subject, reach: Reach, hit: Sequence[Module], *, refused: 
         then = "LoRA there learns nothing, and PEFT does not refuse."
     else:
         then = "where the kernel is installed LoRA there learns nothing, and PEFT does not refuse."
-    only = len(hit) == len(reach.modules)
-    removable = only and reach.entry in subject.list_targets
     return Problem(
         entry=reach.entry,
         message=f"{what} without calling them: {then}",
         severity=_severity(reach, hit, refused=refused),
-        hint="Remove it." if removable else _hint(subject, hit),
+        hint=how_to_leave_out(subject, reach, hit),
         where=reach.where,
         paths=tuple(module.path for module in hit),
-        edits=(Edit(reach.where, reach.entry, ()),) if removable else (),
+        edits=removal(subject, reach, hit),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lorascope.checking.naming import endings, last_names, quoted
-from lorascope.checking.reaching import Reach, reached, reaches, uses_peft
+from lorascope.checking.leaving_out import how_to_leave_out, removal
+from lorascope.checking.naming import last_names, quoted
+from lorascope.checking.reaching import Reach, reaches, uses_peft
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.rules.lt019_state_space_kernel import is_read_by_kernel
 from lorascope.checking.subject import Subject
@@ -13,7 +14,6 @@ from lorascope.checking.words import listed
 from lorascope.core.finding import Severity
 from lorascope.core.inventory import Module, is_observed
 from lorascope.core.numbers import counted
-from lorascope.core.recipe import Edit
 from lorascope.core.roles import Kind
 from lorascope.matching import Where
 
@@ -42,7 +42,6 @@ def _is_dead(module: Module) -> bool:
 
 def _problem(subject: Subject, reach: Reach, dead: Sequence[Module]) -> Problem:
     only = len(dead) == len(reach.modules)
-    removable = only and reach.entry in subject.list_targets
     seen = " A forward pass showed it." if all(is_observed(_HAZARD, m) for m in dead) else ""
     params = sum(target.params for target, row in subject.adapted if row in dead)
     there = f"{params:,} LoRA parameters there learn" if params else "LoRA there learns"
@@ -53,10 +52,10 @@ def _problem(subject: Subject, reach: Reach, dead: Sequence[Module]) -> Problem:
             f"{counted(len(dead), 'module')}{of} ({listed(last_names(dead))}) never run: the model "
             f"reads their weights and does not call them, so {there} nothing.{seen}"
         ),
-        hint=_hint(subject, dead, removable=removable),
+        hint=_hint(subject, reach, dead),
         where=reach.where,
         paths=tuple(module.path for module in dead),
-        edits=(Edit(reach.where, reach.entry, ()),) if removable else (),
+        edits=removal(subject, reach, dead),
         severity=_severity(reach, dead),
     )
 
@@ -67,19 +66,14 @@ def _severity(reach: Reach, dead: Sequence[Module]) -> Severity:
     return Severity.INFO if _FEW * len(dead) < len(reach.modules) else Severity.WARNING
 
 
-def _hint(subject: Subject, dead: Sequence[Module], *, removable: bool) -> str:
+def _hint(subject: Subject, reach: Reach, dead: Sequence[Module]) -> str:
     holders = {module.path.rpartition(".")[0] for module in dead}
     rows = [subject.modules[path] for path in holders if path in subject.modules]
     whole = [row for row in rows if row.kind is Kind.MULTIHEAD_ATTENTION]
     if whole and len(whole) == len(rows):
         names = quoted(sorted(dict.fromkeys(row.name for row in whole)))
         return f"Name the nn.MultiheadAttention itself, which PEFT adapts as a whole: {names}."
-    if removable:
-        return "Remove it."
-    gone = {module.path for module in dead}
-    others = [module for module in reached(subject) if module.path not in gone]
-    ends = endings(dead, others) or tuple(module.path for module in dead)
-    return f"Keep them out with {subject.recipe.key('exclude_modules')}: {quoted(ends)}."
+    return how_to_leave_out(subject, reach, dead)
 
 
 RULE = Rule(

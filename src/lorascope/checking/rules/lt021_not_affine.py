@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lorascope.checking.naming import endings, last_names, quoted
-from lorascope.checking.reaching import Reach, reached, reaches, uses_peft
+from lorascope.checking.leaving_out import how_to_leave_out, removal
+from lorascope.checking.naming import last_names
+from lorascope.checking.reaching import Reach, reaches, uses_peft
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import listed
 from lorascope.core.finding import Severity
 from lorascope.core.inventory import Module
 from lorascope.core.numbers import counted
-from lorascope.core.recipe import Edit
 from lorascope.matching import Where
 
 
@@ -29,7 +29,6 @@ def find(subject: Subject) -> Iterator[Problem]:
 
 
 def _problem(subject: Subject, reach: Reach, other: Sequence[Module]) -> Problem:
-    removable = len(other) == len(reach.modules) and reach.entry in subject.list_targets
     classes = listed(dict.fromkeys(module.cls for module in other))
     return Problem(
         entry=reach.entry,
@@ -38,18 +37,11 @@ def _problem(subject: Subject, reach: Reach, other: Sequence[Module]) -> Problem
             f"{classes}, whose output is not x·Wᵀ + b: what PEFT adds there is wrong, or its shape "
             "does not fit and the first step fails."
         ),
-        hint="Remove it." if removable else _hint(subject, other),
+        hint=how_to_leave_out(subject, reach, other),
         where=reach.where,
         paths=tuple(module.path for module in other),
-        edits=(Edit(reach.where, reach.entry, ()),) if removable else (),
+        edits=removal(subject, reach, other),
     )
-
-
-def _hint(subject: Subject, other: Sequence[Module]) -> str:
-    gone = {module.path for module in other}
-    others = [module for module in reached(subject) if module.path not in gone]
-    ends = endings(other, others) or tuple(module.path for module in other)
-    return f"Keep them out with {subject.recipe.key('exclude_modules')}: {quoted(ends)}."
 
 
 RULE = Rule(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from lorascope.checking.leaving_out import can_say
 from lorascope.checking.reaching import asked_otherwise, reaches, uses_peft
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
@@ -99,6 +100,8 @@ def _pair(tied: Sequence[Module], partners: Mapping[str, Sequence[str]]) -> str:
 
 
 def _hint(subject: Subject, otherwise: str) -> str:
+    if not can_say(subject, "ensure_weight_tying"):
+        return otherwise
     try:
         kept = asked_otherwise(subject, ensure_weight_tying=True)
     except SpecificationError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from lorascope.checking.leaving_out import can_say
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import listed
@@ -50,13 +51,23 @@ def _problem(
             f"{subject.model.model.dtype or 'float32'}; all LoRA weights together are "
             f"{exact(lora)} parameters."
         ),
-        hint=(
-            f"For a few new tokens take them out of {saved} and give the tokens' numbers in {key}, "
-            f"{_form(tables)}: only their rows are trained, {each_row} a token."
-        ),
+        hint=_hint(subject, tables, width),
         where=Where.MODULES_TO_SAVE,
         paths=tuple(module.path for _, module in tables),
         severity=Severity.WARNING if params > lora else Severity.INFO,
+    )
+
+
+def _hint(subject: Subject, tables: Sequence[tuple[SavedModule, Module]], width: int) -> str:
+    field = "trainable_token_indices"
+    each_row = size(width * sum(_row(module) for _, module in tables))
+    rows = f"only their rows are trained, {each_row} a token"
+    if not can_say(subject, field):
+        tool = subject.recipe.tool.value
+        return f"For a few new tokens PEFT has {field}: {rows}. {tool} has no key for it."
+    return (
+        f"For a few new tokens take them out of {subject.recipe.key('modules_to_save')} and give "
+        f"the tokens' numbers in {subject.recipe.key(field)}, {_form(tables)}: {rows}."
     )
 
 

@@ -26,7 +26,7 @@ def _problem(subject: Subject, missed: Missed, listed: tuple[str, ...]) -> Probl
     entry, where = missed.entry.entry, missed.entry.where
     new = tuple(name for name in missed.instead if name not in listed)
     shell = (
-        " A shell passes on a comma after the quotes as a part of the word."
+        " A shell passes on the comma as a part of the word."
         if subject.recipe.tool is Tool.TRL and entry.endswith(",")
         else ""
     )
@@ -61,7 +61,7 @@ RULE = Rule(
     instead="Put spaces between the words of a command, and one name into each item of a list.",
     bad=Example("Qwen2.5-0.5B", {"target_modules": ["q_proj,", "v_proj"]}),
     good=Example("Qwen2.5-0.5B", {"target_modules": ["q_proj", "v_proj"]}),
-    reports=("https://github.com/huggingface/trl/blob/main/examples/scripts/sft_vlm.py",),
+    reports=("https://github.com/huggingface/trl/blob/main/examples/scripts/grpo_vlm.py",),
     needs=Needs.MATCH,
     find=find,
 )

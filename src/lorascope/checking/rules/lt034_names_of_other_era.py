@@ -107,7 +107,7 @@ RULE = Rule(
     instead="Write the name that this class has.",
     bad=Example("Phi-2", {"target_modules": ["Wqkv", "out_proj", "fc1", "fc2"]}),
     good=Example("Phi-2", {"target_modules": ["q_proj", "k_proj", "v_proj", "dense", "fc1"]}),
-    reports=("https://huggingface.co/microsoft/phi-1_5/discussions",),
+    reports=("huggingface/peft#1375", "vllm-project/vllm#34186"),
     needs=Needs.MATCH,
     find=find,
 )

@@ -90,7 +90,7 @@ RULE = Rule(
         {"target_modules": ["q_proj"]},
         tensors={"base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": (8, 2304)},
     ),
-    reports=("https://huggingface.co/docs/transformers/model_doc/gemma3",),
+    reports=("huggingface/transformers#36683",),
     needs=Needs.CONFIG,
     find=find,
 )
