@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 OLDEST_VERSIONS := transformers==5.10.4 peft==0.20.0
 
-.PHONY: help demo test check unit test-oldest sweep conformance bench bench-memory bench-memory-gpu docs format clean
+.PHONY: help demo test check unit test-oldest sweep conformance bench bench-memory bench-memory-gpu bench-check false-alarms docs format clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -51,6 +51,12 @@ conformance: $(VENV)/installed  ## every model type of the installed transformer
 bench: $(VENV)/installed  ## whole processes against the obvious script and PEFT's injection
 	$(BIN)/python benchmarks/run.py --write docs/benchmarks.md
 
+bench-check: $(VENV)/installed  ## `lorascope check` beside PEFT's way
+	$(BIN)/python benchmarks/check.py --write docs/benchmarks-check.md
+
+false-alarms: $(VENV)/installed  ## check what is known to be right, on every model type
+	$(BIN)/python conformance/false_alarms.py --write docs/false-alarms.md
+
 bench-memory: $(VENV)/installed  ## predicted memory against the CPU allocator's true peaks, and its speed
 	$(BIN)/python benchmarks/memory_cpu.py --write docs/memory-measured.md
 	$(BIN)/python benchmarks/memory_timing.py --write docs/memory-time.md
@@ -58,9 +64,10 @@ bench-memory: $(VENV)/installed  ## predicted memory against the CPU allocator's
 bench-memory-gpu: $(VENV)/installed  ## the same on a GPU; needs a CUDA build of torch
 	$(BIN)/python benchmarks/memory_gpu.py --write docs/memory-gpu.md
 
-docs: $(VENV)/installed  ## the generated pages: commands, output, captures, README blocks
+docs: $(VENV)/installed  ## the generated pages: commands, output, rules, captures, README blocks
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_output.py
+	$(BIN)/python docs/make_rules.py
 	$(BIN)/python docs/make_captures.py
 
 format: $(VENV)/installed  ## format and fix what can be fixed

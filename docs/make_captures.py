@@ -16,7 +16,12 @@ from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
-WRITTEN = (HERE.parent / "README.md", HERE / "memory.md", HERE / "observation.md")
+WRITTEN = (
+    HERE.parent / "README.md",
+    HERE / "memory.md",
+    HERE / "observation.md",
+    HERE / "check.md",
+)
 """Pages written by hand, but for their console blocks."""
 FIGURE = HERE / "presets-by-memory.svg"
 FIGURE_COMMAND = "lorascope plan Llama-3.1-8B --compare --plot presets-by-memory.svg"
@@ -30,6 +35,8 @@ COMMANDS = (
     "lorascope plan Qwen3-30B-A3B --compare",
     "lorascope inspect Gemma-3-4B",
     "lorascope plan Gemma-3-4B --preset extended",
+    "lorascope check examples/check",
+    "lorascope rule LT011",
 )
 _BLOCK = re.compile(r"```console\n\$ (lorascope [^\n]*)\n.*?```", re.DOTALL)
 
@@ -38,13 +45,21 @@ _BLOCK = re.compile(r"```console\n\$ (lorascope [^\n]*)\n.*?```", re.DOTALL)
 def captured(command: str) -> str:
     """Return what a command prints on a terminal of `WIDTH` columns, without colour or cache."""
     with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "examples").symlink_to(HERE.parent / "examples")
         return run(command, Path(folder))
 
 
 def run(command: str, folder: Path) -> str:
     """Run a shell command in a folder and return what it prints."""
     program = Path(sys.executable).parent
-    settings = {"COLUMNS": str(WIDTH), "NO_COLOR": "1", "TERM": "dumb", "LORASCOPE_CACHE": ""}
+    settings = {
+        "COLUMNS": str(WIDTH),
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+        "LORASCOPE_CACHE": "",
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(folder),
+    }
     done = subprocess.run(  # noqa: S603 - the commands above and those of the pages
         ["bash", "-o", "pipefail", "-c", command],  # noqa: S607 - the caller's own bash
         env={**os.environ, **settings, "PATH": f"{program}:{os.environ['PATH']}"},
@@ -52,10 +67,10 @@ def run(command: str, folder: Path) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        cwd=folder,
+        cwd=ROOT if command.startswith("lorascope check") else folder,
     )
-    # 2: what was asked is refused, which is the answer.
-    if done.returncode not in (0, 2) or "failed unexpectedly" in done.stdout:
+    # 1: there are findings. 2: what was asked is refused, which is the answer.
+    if done.returncode not in (0, 1, 2) or "Traceback" in done.stdout or "failed unexpectedly" in done.stdout:
         raise SystemExit(f"{command} failed: {done.stdout}")
     printed = re.sub(r"(torch [\d.]+)\+\w+", r"\1", done.stdout)  # whichever build is installed
     return "\n".join(line.rstrip() for line in printed.splitlines())

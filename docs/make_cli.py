@@ -31,9 +31,10 @@ beside `schema_version` (see [output](output.md)).
 | code | meaning |
 | --- | --- |
 | 0 | fine |
-| 1 | kept for findings at or above an asked severity |
+| 1 | `check` has findings at or above `--severity` |
 | 2 | the request could not be carried out: one message says why, nothing is left half-written; \
-also where PEFT would refuse what `match` was asked, which its answer then says |
+also where PEFT would refuse what `match` was asked, and where `check` could not read or check \
+something, which their answers then say |
 | 130 | interrupted with Ctrl-C |
 | 141 | the reader of the output has gone, as in `lorascope inspect … \\| head` |
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from check_models import inventory, subject
 from one_rule import found
+from transformers.conversion_mapping import get_checkpoint_conversion_mapping
 
 from lorascope.checking import Example
 from lorascope.checking.rules.lt029_tensors_do_not_fit import RULE
 from lorascope.checking.rules.lt032_name_like_prefix import RULE as PREFIX
+from lorascope.checking.translated import _TRANSLATED, is_translated
 from lorascope.matching.stored_tensors import Adapted, adapter_tensors
 
 Shapes = dict[str, tuple[int, ...]]
@@ -82,9 +85,7 @@ def test_other_rank() -> None:
 def test_text_only_names_on_a_multimodal_class() -> None:
     config = _QV | {"target_modules": r".*language_model.*\.(q|v)_proj"}
     shapes = _stored("Gemma-3-4B", config)
-    plain = _renamed(shapes, lambda name: name.replace("model.language_model.", "model.", 1))
     text = {n.replace("model.model.language_model.", "model.model."): s for n, s in shapes.items()}
-    del plain
     [finding] = found(RULE, "Gemma-3-4B", config, tensors=text)
     assert finding.severity == "error"
     assert "model.language_model." in finding.hint
@@ -100,6 +101,38 @@ def test_names_that_transformers_translates_are_a_warning() -> None:
     )
     [finding] = found(RULE, "Gemma-3-4B", config, tensors=old)
     assert finding.severity == "warning"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "model_type"),
+    [
+        (old, new, model_type)
+        for old, new, model_types in _TRANSLATED
+        for model_type in sorted(model_types)
+        if old in ("language_model.", "model.", "model.language_model.")
+    ],
+)
+def test_translations_are_those_of_transformers(old: str, new: str, model_type: str) -> None:
+    mapping = get_checkpoint_conversion_mapping(model_type)
+    if mapping is None:
+        pytest.skip("this transformers does not know the type")
+    renamed = [
+        re.sub(pattern, each.target_patterns[0], f"{old}layers.0.weight")
+        for each in mapping
+        for pattern in each.source_patterns
+    ]
+    inner = [
+        re.sub(pattern, each.target_patterns[0], f"{old}model.layers.0.weight")
+        for each in mapping
+        for pattern in each.source_patterns
+    ]
+    assert any(name.startswith(f"{new}layers.0") for name in (*renamed, *inner))
+
+
+@pytest.mark.parametrize("model_type", ["qwen2_5_vl", "gemma3_text", "llama", None])
+def test_other_types_are_not_translated(model_type: str | None) -> None:
+    assert not is_translated("model.", "model.language_model.", model_type)
+    assert not is_translated("model.language_model.", "model.", model_type)
 
 
 def test_tensors_without_target_and_targets_without_tensor() -> None:

@@ -4,9 +4,12 @@ import pytest
 from commands import run
 
 from lorascope._version import __version__
-from lorascope.cli import common, plan_options, values
+from lorascope.checking.engines import engines
+from lorascope.cli import check_command, common, plan_options, values
 from lorascope.cli.parser import COMMANDS, build_parser
 from lorascope.core import training
+from lorascope.core.finding import Severity
+from lorascope.core.recipe import Tool
 from lorascope.core.roles import Tower
 from lorascope.core.training import TrainingSetup
 from lorascope.planning import PRESETS, TASKS, TRADES
@@ -56,6 +59,13 @@ def test_choices_repeated_for_a_quick_start_are_the_real_ones() -> None:
     for name in ("DTYPES", "QUANTIZATIONS", "OPTIMIZERS", "ADAPTER_DTYPES", "SHARDINGS", "DEVICES"):
         assert getattr(plan_options, name) == getattr(training, name)
     assert tuple(str(tower) for tower in Tower) == common.TOWERS
+    assert tuple(map(str, Tool)) == check_command._TOOLS
+    assert tuple(map(str, Severity)) == check_command._SEVERITIES
+
+
+def test_check_names_the_engines_that_it_knows() -> None:
+    (serve,) = [a for a in build_parser()[1]["check"]._actions if "--serve" in a.option_strings]
+    assert str(serve.help).partition(": ")[2].split(", ") == sorted(engines(), key="peft".__eq__)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +95,8 @@ def test_choices_repeated_for_a_quick_start_are_the_real_ones() -> None:
         (["inspect", "x", "--nam"], "lorascope inspect: no such option: '--nam'."),
         (
             ["inspct"],
-            "lorascope: argument COMMAND: 'inspct' is not one of inspect, plan, match, models,"
-            " schema, completion. Did you mean inspect?",
+            "lorascope: argument COMMAND: 'inspct' is not one of inspect, plan, check, match,"
+            " rule, models, schema, completion. Did you mean inspect?",
         ),
         (["inspect"], "lorascope inspect: the following arguments are required: MODEL"),
         (
@@ -136,7 +146,7 @@ def test_choices_repeated_for_a_quick_start_are_the_real_ones() -> None:
         (
             ["schema", "inspekt"],
             "lorascope schema: argument NAME: 'inspekt' is not one of inspect, plan, compare,"
-            " match, models, error. Did you mean inspect?",
+            " match, check, models, error. Did you mean inspect?",
         ),
     ],
 )
@@ -186,4 +196,4 @@ def test_layers_are_read() -> None:
 
 
 def test_every_command_is_in_the_tuple() -> None:
-    assert len(COMMANDS) == len(build_parser()[1]) == 6
+    assert len(COMMANDS) == len(build_parser()[1]) == 8

@@ -111,11 +111,11 @@ REFUSED = {
 
 @pytest.mark.parametrize("text", REFUSED, ids=[repr(text[:20]) for text in REFUSED])
 def test_what_is_refused_says_where(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(RecipeError) as error:
         parse_yaml(text, "f")
     assert REFUSED[text] in str(error.value)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 3
 
 
 @pytest.mark.parametrize(
@@ -131,9 +131,9 @@ def test_what_is_refused_says_where(text: str) -> None:
     ids=["sexagesimal", "digits", "binary", "words", "comment", "lines"],
 )
 def test_large_texts_take_no_long_time(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     parse_yaml(text, "f")
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 3
 
 
 class WithoutDates(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):

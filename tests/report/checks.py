@@ -9,7 +9,7 @@ from plans import match_of
 import builders
 from lorascope.checking.checked import Checked, CheckedFile
 from lorascope.checking.subject import Subject
-from lorascope.core.errors import ModelReferenceError, RecipeError
+from lorascope.core.errors import ModelReferenceError, RecipeError, UnknownFormatError
 from lorascope.core.finding import Finding
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Edit, Recipe, Spot, Tool
@@ -78,6 +78,9 @@ def file_of(*checks: Checked, text: str | None = TEXT, path: str | None = None) 
 
 
 UNREAD = CheckedFile("broken.yaml", error=RecipeError("broken.yaml is no YAML.", "Mend line 3."))
+LEFT_OUT = CheckedFile(
+    "configs/ci.yaml", text="on: push\n", error=UnknownFormatError("No LoRA."), is_left_out=True
+)
 UNKNOWN_MODEL = checked_of(
     finding_of("LT006", "error", edits=()),
     inventory=None,
@@ -88,10 +91,10 @@ UNKNOWN_MODEL = checked_of(
 
 
 def some_files() -> tuple[CheckedFile, ...]:
-    """A file with findings of each severity, one without its model, one that is not read."""
+    """Findings of each severity; one without its model, one unread, one of no concern."""
     findings = (
         finding_of("LT001", "error"),
         finding_of(),
         finding_of("LT032", "info", entry="", where="", spot=None, edits=()),
     )
-    return file_of(checked_of(*findings)), file_of(UNKNOWN_MODEL), UNREAD
+    return file_of(checked_of(*findings)), file_of(UNKNOWN_MODEL), UNREAD, LEFT_OUT

@@ -72,6 +72,7 @@ def test_summary_adds_up() -> None:
     assert "2 configurations checked: 2 errors, 1 warning, 1 for your information." in summary
     assert [heads.count(each) for each in ("error", "warning", "info")] == [2, 1, 1]
     assert "1 file could not be read." in summary
+    assert "1 other file without a LoRA configuration left out." in summary
     assert "1 configuration could not be checked against its model." in summary
     assert "2 can be mended with --fix" in summary
     assert text.count("[--fix]") == 2
@@ -113,14 +114,18 @@ def test_a_stand_in_for_the_model_is_named() -> None:
 
 def test_a_refusal_trains_nothing() -> None:
     match = match_of(LLAMA, targets=(), saved=(), trainable_params=0, refused="No such modules.")
-    text = text_of(file_of(checked_of(match=match)))
+    told = finding_of("LT001", "error")
+    text = text_of(file_of(checked_of(told, match=match)))
     assert re.search(r"trains +nothing: PEFT refuses\n", text)
     assert "saved whole" not in text
 
 
 def test_refused_before_anything_is_selected() -> None:
-    checked = checked_of(subject={"match": None, "entries": (), "refused": "No task."})
-    assert re.search(r"trains +nothing: PEFT refuses\n", text_of(file_of(checked)))
+    subject = {"match": None, "entries": (), "refused": "lora_alpha is missing."}
+    told = text_of(file_of(checked_of(finding_of("LT001", "error"), subject=subject)))
+    assert re.search(r"trains +nothing: PEFT refuses\n", told)
+    untold = text_of(file_of(checked_of(finding_of(), subject=subject)))
+    assert re.search(r"trains +nothing: lora_alpha is missing\.\n", untold)
 
 
 def test_keys_are_those_of_the_file() -> None:

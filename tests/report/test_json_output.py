@@ -230,6 +230,7 @@ def test_check_json_counts_what_it_lists() -> None:
     findings = [finding for check in value["checks"] for finding in check["findings"]]
     summary = value["summary"]
     assert summary["files"] == len({check["file"] for check in value["checks"]}) + 1
+    assert summary["left_out"] == 1
     assert summary["checks"] == len(value["checks"])
     assert [each["file"] for each in value["unread"]] == ["broken.yaml"]
     for severity in Severity:

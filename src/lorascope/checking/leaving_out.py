@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lorascope.checking.naming import endings, quoted
-from lorascope.checking.reaching import Reach, reached, reaches
+from lorascope.checking.reaching import Reach, reached
 from lorascope.checking.subject import Subject
 from lorascope.core.inventory import Module
 from lorascope.core.recipe import Edit, Tool
-from lorascope.matching import Where
 
 _CANNOT_SAY: Mapping[Tool, frozenset[str]] = {
     Tool.AXOLOTL: frozenset({"exclude_modules"}),
@@ -33,25 +32,22 @@ def can_say(subject: Subject, peft_field: str) -> bool:
     return peft_field not in _CANNOT_SAY.get(subject.recipe.tool, frozenset())
 
 
-def is_removable(subject: Subject, reach: Reach, hit: Sequence[Module]) -> bool:
+def is_removable(reach: Reach, hit: Sequence[Module]) -> bool:
     """Whether an entry of a list reaches nothing but `hit`, and others reach something."""
-    stated = subject.asked.target_modules
-    if reach.where is Where.TARGET_PARAMETERS:
-        stated = subject.asked.target_parameters
-    is_listed = isinstance(stated, tuple) and reach.entry in stated
-    return is_listed and len(hit) == len(reach.modules) and len(reaches(subject)) > 1
+    return reach.is_listed and not reach.is_all and len(hit) == len(reach.modules)
 
 
-def removal(subject: Subject, reach: Reach, hit: Sequence[Module]) -> tuple[Edit, ...]:
-    """Return the edit that takes the entry out, if that is all there is to do."""
-    is_whole = is_removable(subject, reach, hit)
-    return (Edit(reach.where.value, reach.entry, ()),) if is_whole else ()
+def removal(reach: Reach, hit: Sequence[Module]) -> tuple[Edit, ...]:
+    """Return the edits that take the entry out, if that is all there is to do."""
+    if not is_removable(reach, hit):
+        return ()
+    return tuple(Edit(reach.where.value, entry, ()) for entry in (reach.entry, *reach.alike))
 
 
 def how_to_leave_out(subject: Subject, reach: Reach, hit: Sequence[Module]) -> str:
     """Return a hint that keeps LoRA off `hit` and on all else that is reached."""
-    if is_removable(subject, reach, hit):
-        return "Remove it."
+    if is_removable(reach, hit):
+        return f"Remove it and {len(reach.alike)} more alike." if reach.alike else "Remove it."
     gone = {module.path for module in hit}
     others = [module for module in reached(subject) if module.path not in gone]
     excluding = endings(hit, others)

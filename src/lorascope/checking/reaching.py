@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,12 @@ class Reach:
     no targets are given."""
     modules: tuple[Module, ...]
     """Rows of the inventory, in model order."""
+    is_listed: bool = False
+    """Whether the user wrote it as an entry of a list."""
+    is_all: bool = False
+    """Whether nothing else reaches anything."""
+    alike: tuple[str, ...] = ()
+    """Further entries that `merged` told together with this one."""
 
 
 def uses_peft(subject: Subject) -> bool:
@@ -42,8 +48,34 @@ def reaches(subject: Subject) -> tuple[Reach, ...]:
     for where, entry, module in _adapted(subject) if subject.targets else _named(subject):
         found.setdefault((where, entry), []).append(module)
     place = {(each.where, each.entry): i for i, each in enumerate(subject.entries)}
-    ordered = sorted(found.items(), key=lambda item: place.get(item[0], len(place)))
-    return tuple(Reach(where, entry, tuple(rows)) for (where, entry), rows in ordered)
+    listed = {
+        Where.TARGET_MODULES: frozenset(subject.list_targets),
+        Where.TARGET_PARAMETERS: frozenset(subject.asked.target_parameters or ()),
+    }
+    return tuple(
+        Reach(where, entry, tuple(rows), entry in listed[where], len(found) == 1)
+        for (where, entry), rows in sorted(
+            found.items(), key=lambda item: place.get(item[0], len(place))
+        )
+    )
+
+
+def merged(found: Iterable[Reach]) -> tuple[Reach, ...]:
+    """Tell full names that end alike together, under the first of them."""
+    groups: dict[tuple[Where, str], list[Reach]] = {}
+    for reach in found:
+        is_full_name = reach.is_listed and len(reach.modules) == 1
+        last = reach.entry.rpartition(".")[2] if is_full_name else f"…{reach.entry}"
+        groups.setdefault((reach.where, last), []).append(reach)
+    return tuple(
+        replace(
+            group[0],
+            modules=tuple(module for each in group for module in each.modules),
+            is_all=len(groups) == 1,
+            alike=tuple(each.entry for each in group[1:]),
+        )
+        for group in groups.values()
+    )
 
 
 def reached(subject: Subject) -> tuple[Module, ...]:

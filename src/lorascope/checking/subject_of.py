@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from lorascope.checking.entry_hits import entry_hits
 from lorascope.checking.subject import Subject
 from lorascope.core.errors import SpecificationError, UnmodelledError
-from lorascope.core.inventory import Inventory, Module
-from lorascope.core.recipe import Recipe, Tool
-from lorascope.core.roles import ROUTERS, Kind
+from lorascope.core.inventory import Inventory
+from lorascope.core.recipe import Recipe
 from lorascope.core.spec import LoraSpec
 from lorascope.core.stored import StoredTensor
 from lorascope.formats import hand
 from lorascope.matching import NEWEST, EntryMatch, Match, Where, explain
-from lorascope.matching.names import EntryList
 
 
 def subject_of(
@@ -79,45 +78,23 @@ def _entries(
     if not asked.target_modules:
         return (_chosen_by_tool(recipe, match), *others)
     own = {each.entry: each for each in _explained_alone(asked, inventory, peft_version)}
-    known = EntryList(asked.target_modules)
-    hits: dict[str, list[str]] = {}
-    for target in match.targets:
-        for entry in known.naming(target.path):
-            hits.setdefault(entry, []).append(target.path)
-    left = [target.path for target in match.targets if known.first_naming(target.path) is None]
-    kinds = {path: _word_for(inventory.by_path.get(path)) for path in left}
-    words = frozenset(kinds.values()) if recipe.tool is Tool.MS_SWIFT else frozenset()
+    hits = entry_hits(recipe, asked.target_modules, match, inventory)
     return (
         *(
-            _of_word(entry, [path for path in left if kinds[path] == entry])
-            if entry in words
-            else _as_reached(own.get(entry, _missing(entry)), hits.get(entry, []), match)
+            _as_reached(own.get(entry, _missing(entry)), hits.get(entry, ()), match)
             for entry in asked.target_modules
         ),
         *others,
     )
 
 
-def _word_for(module: Module | None) -> str:
-    """Return which of ms-swift's words stands for a module.
-
-    Source: ms-swift 4.6.0, `get_target_modules`.
-    """
-    if module is not None and module.role in ROUTERS:
-        return "all-router"
-    return "all-embedding" if module is not None and module.kind is Kind.EMBEDDING else "all-linear"
-
-
 def _chosen_by_tool(recipe: Recipe, match: Match) -> EntryMatch:
     """Return one entry for all that a tool chooses by itself, under the word that asks for it."""
     stated = recipe.options.get(recipe.key("target_modules"))
     entry = stated if isinstance(stated, str) else f"chosen by {recipe.tool}"
-    return _of_word(entry, [t.path for t in match.targets if not t.is_parameter])
-
-
-def _of_word(entry: str, paths: list[str]) -> EntryMatch:
+    paths = tuple(target.path for target in match.targets if not target.is_parameter)
     why = "The tool puts names in its place."
-    return EntryMatch(Where.TARGET_MODULES, entry, len(paths), tuple(paths), why)
+    return EntryMatch(Where.TARGET_MODULES, entry, len(paths), paths, why)
 
 
 def _missing(entry: str) -> EntryMatch:
@@ -136,14 +113,15 @@ def _explained_alone(
     return tuple(found.entries_of(Where.TARGET_MODULES))
 
 
-def _as_reached(entry: EntryMatch, paths: list[str], match: Match) -> EntryMatch:
-    """Return the entry with what is really adapted of what it names."""
-    if not entry.matched or len(paths) == entry.matched:
-        return entry
-    if any(target.is_parameter for target in match.targets) and not paths:
+def _as_reached(entry: EntryMatch, paths: Sequence[str], match: Match) -> EntryMatch:
+    """Return the entry with what is really adapted for it."""
+    if len(paths) == entry.matched:
         return entry
     if paths:
-        return replace(entry, matched=len(paths), paths=tuple(paths))
+        why = entry.reason if entry.matched else "The tool puts these in its place."
+        return replace(entry, matched=len(paths), paths=tuple(paths), reason=why, nearest=())
+    if any(target.is_parameter for target in match.targets):
+        return entry
     why = "PEFT gets something else" if match.refused else "The tool adapts none"
     reason = f"{why}; the names of {entry.matched} end with it."
     return replace(entry, matched=0, paths=(), reason=reason)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from lorascope.core.errors import RecipeError, printable
-from lorascope.core.recipe import Edit, Recipe, Spot, Tool
+from lorascope.core.recipe import Edit, Recipe, Tool
 from lorascope.formats.comma import pieces
+from lorascope.formats.edit_find import Found, value_at, with_value
 from lorascope.formats.edit_lines import (
     AFTER_DASH,
     INDENTED,
@@ -52,16 +52,6 @@ def apply_edits(text: str, recipe: Recipe, edits: Sequence[Edit]) -> str:
     return _Document(text, recipe, syntax).after(edits)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A value of the document."""
-
-    node: Node
-    path: tuple[str | int, ...]
-    key: Spot | None
-    """Where its key stands; None for an entry of a list."""
-
-
 class _Document:
     def __init__(self, text: str, recipe: Recipe, syntax: Syntax) -> None:
         self._text = text
@@ -80,7 +70,7 @@ class _Document:
             try:
                 value, of_value = self._edited(found, of_field)
                 changes += of_value
-                expected = _with(expected, found.path, value)
+                expected = with_value(expected, found.path, value)
             except (UnfixableError, ValueError) as error:
                 raise self._not_fixed(of_field[0], str(error)) from None
         try:
@@ -90,9 +80,9 @@ class _Document:
             raise self._not_fixed(edits[0], str(error)) from None
         return result
 
-    def _found(self, field: str) -> _Found:
+    def _found(self, field: str) -> Found:
         spot = self._recipe.spots.get((field, None))
-        found = None if spot is None else _at(self._root, spot)
+        found = None if spot is None else value_at(self._root, spot)
         if found is None:
             raise RecipeError(
                 f"{self._recipe.origin} does not state {self._recipe.key(field)}; expected it to "
@@ -101,7 +91,7 @@ class _Document:
             )
         return found
 
-    def _edited(self, found: _Found, edits: Sequence[Edit]) -> tuple[Any, list[Change]]:
+    def _edited(self, found: Found, edits: Sequence[Edit]) -> tuple[Any, list[Change]]:
         """Return the new value of a field, and the changes that write it."""
         whole = [edit for edit in edits if edit.entry is None]
         if len(whole) > 1 or (whole and len(edits) > 1):
@@ -122,7 +112,7 @@ class _Document:
         return is_list and (edits[0].entry is not None or _is_list(edits[0].value))
 
     def _entries(
-        self, found: _Found, edits: Sequence[Edit], whole: Sequence[Edit]
+        self, found: Found, edits: Sequence[Edit], whole: Sequence[Edit]
     ) -> tuple[Any, list[Change]]:
         node = found.node
         old = list(node.value)
@@ -135,7 +125,7 @@ class _Document:
         parts = [self._part(item) for item in node.items]
         return value, self._written(node, parts, new, AFTER_DASH)
 
-    def _pairs(self, found: _Found, edits: Sequence[Edit]) -> tuple[Any, list[Change]]:
+    def _pairs(self, found: Found, edits: Sequence[Edit]) -> tuple[Any, list[Change]]:
         node = found.node
         old = list(node.fields)
         new = self._places(old, edits)
@@ -159,7 +149,7 @@ class _Document:
         return between_brackets(self._text, parts, places, self._syntax)
 
     def _pieces(
-        self, found: _Found, edits: Sequence[Edit], whole: Sequence[Edit]
+        self, found: Found, edits: Sequence[Edit], whole: Sequence[Edit]
     ) -> tuple[Any, list[Change]]:
         old = pieces(found.node.value)
         names = [piece.text for piece in old]
@@ -173,7 +163,7 @@ class _Document:
             raise UnfixableError("a name with a comma or blank does not fit between commas")
         return self._replaced(found, value)
 
-    def _whole(self, found: _Found, edit: Edit) -> tuple[Any, list[Change]]:
+    def _whole(self, found: Found, edit: Edit) -> tuple[Any, list[Change]]:
         value = edit.value
         if edit.entry is not None:
             if str(found.node.value) != edit.entry:
@@ -181,7 +171,7 @@ class _Document:
             value = value[0] if len(value) == 1 else value
         return self._replaced(found, _plain(value))
 
-    def _replaced(self, found: _Found, value: Any) -> tuple[Any, list[Change]]:
+    def _replaced(self, found: Found, value: Any) -> tuple[Any, list[Change]]:
         """Write a value in place of a whole one."""
         spot = found.node.spot
         first = found.node.items[0].spot if found.node.items else spot
@@ -192,7 +182,7 @@ class _Document:
             return value, self._instead_of_block(found, new)
         return value, [Change(spot.start, spot.end, new)]
 
-    def _instead_of_block(self, found: _Found, new: str) -> list[Change]:
+    def _instead_of_block(self, found: Found, new: str) -> list[Change]:
         """Write a value behind its key, and remove the lines that stood below."""
         colon = None if found.key is None else _COLON.match(self._text, found.key.end)
         if colon is None:
@@ -275,29 +265,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     return [_plain(each) for each in value] if _is_list(value) else value
-
-
-def _at(root: Node, spot: Spot) -> _Found | None:
-    """Return the first value that stands at a place."""
-    left: list[_Found] = [_Found(root, (), None)]
-    while left:
-        found = left.pop()
-        node, path = found.node, found.path
-        if node.spot == spot and path:
-            return found
-        inside = [_Found(item, (*path, at), None) for at, item in enumerate(node.items)]
-        inside += [_Found(each, (*path, key), node.keys[key]) for key, each in node.fields.items()]
-        left += reversed(inside)
-    return None
-
-
-def _with(value: Any, path: Sequence[str | int], new: Any) -> Any:
-    """Return a value with another at the end of a path in it."""
-    if not path:
-        return new
-    first, rest = path[0], path[1:]
-    if isinstance(value, list) and isinstance(first, int):
-        return [*value[:first], _with(value[first], rest, new), *value[first + 1 :]]
-    if not isinstance(value, dict) or first not in value:
-        raise UnfixableError("its key is no text")
-    return {key: _with(each, rest, new) if key == first else each for key, each in value.items()}

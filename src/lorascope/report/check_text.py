@@ -78,15 +78,24 @@ def _facts(checked: Checked) -> Iterator[tuple[str, str]]:
         yield "model", checked.recipe.base_model or ""
         return
     model = inventory.model
-    name = checked.recipe.base_model or model.reference
-    yield "model", f"{name} ({model.cls}, {short(model.total_params)} parameters)"
+    yield "model", f"{model.reference} ({model.cls}, {short(model.total_params)} parameters)"
     yield from (("", note) for note in model.notes if "stands in" in note)
     if match is None or match.refused is not None:
-        yield "trains", "nothing: PEFT refuses" if checked.subject.refused else ""
+        yield "trains", _refusal(checked)
         return
     yield "trains", _trained(match, inventory)
     yield "saved whole", ", ".join(pattern.text for pattern in fold(s.path for s in match.saved))
     yield "as PEFT has it", ", ".join(_rewritten(checked.subject.spec, match.effective))
+
+
+def _refusal(checked: Checked) -> str:
+    """Say that nothing is trained; and why, if no finding does."""
+    refused = checked.subject.refused
+    if refused is None:
+        return ""
+    if any(finding.severity == Severity.ERROR for finding in checked.findings):
+        return "nothing: PEFT refuses"
+    return f"nothing: {refused}"
 
 
 def _trained(match: Match, inventory: Inventory) -> str:

@@ -10,7 +10,7 @@ from lorascope.checking.naming import endings, last_names, quoted
 from lorascope.checking.reaching import uses_peft
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
-from lorascope.checking.words import listed
+from lorascope.checking.words import listed, shown
 from lorascope.core.finding import Severity
 from lorascope.core.inventory import Module
 from lorascope.core.numbers import counted
@@ -25,21 +25,24 @@ def find(subject: Subject) -> Iterator[Problem]:
     if not uses_peft(subject):
         return
     found = misrouted(subject)
-    for entry, namesakes in found.items():
-        if namesakes.only:
-            yield _diverted(subject, entry, namesakes.modules)
+    scoped = {entry: each.modules for entry, each in found.items() if each.only}
+    if scoped:
+        yield _diverted(subject, scoped)
     bare = {entry: each.modules for entry, each in found.items() if not each.only}
     if bare:
         yield _left_out(subject, bare)
 
 
-def _diverted(subject: Subject, entry: str, modules: Sequence[Module]) -> Problem:
+def _diverted(subject: Subject, scoped: Mapping[str, Sequence[Module]]) -> Problem:
+    """Tell of entries that mean these linears and no others, all of them at once."""
+    modules = list({m.path: m for each in scoped.values() for m in each}.values())
     named = counted(len(modules), "dense or shared-expert linear")
+    verb = "names" if len(scoped) == 1 else "name"
     return Problem(
-        entry=entry,
+        entry=next(iter(scoped)),
         message=(
-            f"It names {named}, but PEFT takes the end of it for the old name of routed experts: "
-            f"{_instead(subject)}, and what it names stays frozen."
+            f"{shown(scoped)} {verb} {named}, but PEFT takes the last part for the old name of "
+            f"routed experts: {_instead(subject)}, and what was named stays frozen."
         ),
         hint=_hint(subject, modules),
         where=Where.TARGET_MODULES,
@@ -65,7 +68,7 @@ def _left_out(subject: Subject, bare: Mapping[str, Sequence[Module]]) -> Problem
 
 
 def _hint(subject: Subject, modules: Sequence[Module]) -> str:
-    ends = tuple(f"{end}.weight" for end in endings(modules, _routed(subject)))
+    ends = tuple(f"{end}.weight" for end in endings(modules, _others(subject, modules)))
     names = quoted(ends) if ends else "their full names, each with `.weight`"
     if not can_say(subject, _FIELD):
         tool = subject.recipe.tool.value
@@ -74,8 +77,9 @@ def _hint(subject: Subject, modules: Sequence[Module]) -> str:
     return f"Name their weights in {key}: {names}, with {dropout} 0; the LoRA is the same."
 
 
-def _routed(subject: Subject) -> Iterator[Module]:
-    return (m for m in subject.model.adaptable if m.kind is Kind.EXPERT_PARAMETER)
+def _others(subject: Subject, modules: Sequence[Module]) -> Iterator[Module]:
+    named = {module.path for module in modules}
+    return (module for module in subject.model.adaptable if module.path not in named)
 
 
 def _instead(subject: Subject) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lorascope.checking.leaving_out import how_to_leave_out, is_removable, removal
 from lorascope.checking.naming import last_names, quoted
-from lorascope.checking.reaching import Reach, reaches
+from lorascope.checking.reaching import Reach, merged, reaches
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import listed
@@ -30,7 +30,7 @@ def find(subject: Subject) -> Iterator[Problem]:
         return
     if not any(m.role in EXPERTS for m in subject.model.adaptable):
         return
-    for reach in reaches(subject) if subject.targets else ():
+    for reach in merged(reaches(subject)) if subject.targets else ():
         routers = tuple(m for m in reach.modules if m.role is Role.MOE_ROUTER)
         if routers:
             yield _problem(subject, reach, routers)
@@ -46,14 +46,14 @@ def _problem(subject: Subject, reach: Reach, routers: tuple[Module, ...]) -> Pro
         hint=_hint(subject, reach, routers),
         where=reach.where,
         paths=tuple(module.path for module in routers),
-        edits=removal(subject, reach, routers),
+        edits=removal(reach, routers),
     )
 
 
 def _hint(subject: Subject, reach: Reach, routers: Sequence[Module]) -> str:
     through_parameters = frozenset(t.path for t in subject.targets if t.is_parameter)
     rewritten = any(f"{module.path}.weight" in through_parameters for module in routers)
-    if not rewritten or is_removable(subject, reach, routers):
+    if not rewritten or is_removable(reach, routers):
         return how_to_leave_out(subject, reach, routers)
     others = [row for _, row in subject.adapted if row.role is not Role.MOE_ROUTER]
     names = dict.fromkeys(name for row in others for name in _as_listed(subject, row))

@@ -40,11 +40,16 @@ def _problem(subject: Subject, missed: Missed) -> Problem:
             "PEFT says nothing because other targets match."
         )
         hint = _experts(subject)
-    elif missed.instead:
-        hint = f"The nearest real names are {listed(missed.instead)}."
+    elif missed.instead and _has_experts(subject):
+        names = "name is" if len(missed.instead) == 1 else "names are"
+        hint = f"The nearest real {names} {listed(missed.instead)}."
     else:
         hint = _experts(subject)
     return Problem(entry=entry, message=message, hint=hint, where=Where.TARGET_PARAMETERS)
+
+
+def _has_experts(subject: Subject) -> bool:
+    return any(m.kind is Kind.EXPERT_PARAMETER for m in subject.model.adaptable)
 
 
 def _names_module(subject: Subject, entry: str) -> bool:

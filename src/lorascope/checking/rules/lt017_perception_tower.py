@@ -23,7 +23,7 @@ from lorascope.core.finding import Severity
 from lorascope.core.inventory import Module
 from lorascope.core.numbers import counted, exact
 from lorascope.core.recipe import Tool
-from lorascope.core.roles import Tower
+from lorascope.core.roles import Role, Tower
 
 _SENSES = (Tower.VISION, Tower.AUDIO)
 _WORDS = re.compile(r"visi|visual|vit|image|audio|speech|sound", re.IGNORECASE)
@@ -86,10 +86,19 @@ def _problem(subject: Subject, found: Sequence[Reach]) -> Problem:
             f"the {towers} tower as well, with {exact(params)} of {exact(_all(subject))} LoRA "
             "parameters."
         ),
-        hint=_hint(subject, sensing, [m for m in modules if m.tower in main]),
+        hint=_hint(subject, sensing, list(_adapted_text(subject))),
         where=found[0].where,
         paths=tuple(module.path for module in sensing),
     )
+
+
+def _adapted_text(subject: Subject) -> Iterator[Module]:
+    """Yield what of the language model is adapted, and well may be."""
+    parameters = frozenset(target.path for target in subject.targets if target.is_parameter)
+    for target, row in subject.adapted:
+        is_text = row.tower in subject.model.model.main_towers
+        if is_text and row.role is not Role.MOE_ROUTER and target.path not in parameters:
+            yield row
 
 
 def _all(subject: Subject) -> int:

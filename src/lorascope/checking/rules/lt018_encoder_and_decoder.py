@@ -81,6 +81,7 @@ def _both(subject: Subject, plain: Sequence[Reach]) -> Problem:
     modules = [module for reach in plain for module in reach.modules]
     encoder = [m for m in modules if m.tower is Tower.ENCODER]
     decoder = [m for m in modules if m.tower is Tower.DECODER]
+    wanted = [row for _, row in subject.adapted if row.tower is Tower.DECODER]
     key = subject.recipe.key("target_modules")
     return Problem(
         entry=plain[0].entry,
@@ -90,7 +91,7 @@ def _both(subject: Subject, plain: Sequence[Reach]) -> Problem:
         ),
         hint=(
             f"That is usual where the encoder is to learn too. For the decoder alone write {key} "
-            f"as one string: {_scoped(subject, decoder, Tower.DECODER)}."
+            f"as one string: {_scoped(subject, wanted, Tower.DECODER)}."
         ),
         where=plain[0].where,
         paths=tuple(module.path for module in encoder),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lorascope.checking.leaving_out import how_to_leave_out, removal
 from lorascope.checking.naming import last_names
-from lorascope.checking.reaching import Reach, reaches, uses_peft
+from lorascope.checking.reaching import Reach, merged, reaches, uses_peft
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import listed
@@ -26,7 +26,7 @@ def find(subject: Subject) -> Iterator[Problem]:
     if not uses_peft(subject):
         return
     refused = _REFUSAL in (subject.refused or "")
-    for reach in reaches(subject):
+    for reach in merged(reaches(subject)):
         hit = tuple(m for m in reach.modules if is_read_by_kernel(m))
         if hit:
             yield _problem(subject, reach, hit, refused=refused)
@@ -57,10 +57,10 @@ def _problem(subject: Subject, reach: Reach, hit: Sequence[Module], *, refused: 
     dead = all(m.observed is not None and m.observed.call is Call.READ_DIRECTLY for m in hit)
     if refused:
         then = f"PEFT refuses {subject.model.model.model_type} with them."
-    elif dead:
-        then = "LoRA there learns nothing, and PEFT does not refuse."
     else:
-        then = "where the kernel is installed LoRA there learns nothing, and PEFT does not refuse."
+        where = "" if dead else "where the kernel is installed "
+        silent = "" if subject.refused else ", and PEFT does not refuse"
+        then = f"{where}LoRA there learns nothing{silent}."
     return Problem(
         entry=reach.entry,
         message=f"{what} without calling them: {then}",
@@ -68,7 +68,7 @@ def _problem(subject: Subject, reach: Reach, hit: Sequence[Module], *, refused: 
         hint=how_to_leave_out(subject, reach, hit),
         where=reach.where,
         paths=tuple(module.path for module in hit),
-        edits=removal(subject, reach, hit),
+        edits=removal(reach, hit),
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lorascope.checking.leaving_out import how_to_leave_out, removal
 from lorascope.checking.naming import last_names, quoted
-from lorascope.checking.reaching import Reach, reaches, uses_peft
+from lorascope.checking.reaching import Reach, merged, reaches, uses_peft
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.rules.lt019_state_space_kernel import is_read_by_kernel
 from lorascope.checking.subject import Subject
@@ -26,12 +26,13 @@ def find(subject: Subject) -> Iterator[Problem]:
     """Find entries that reach modules which the model never calls."""
     if not uses_peft(subject):
         return
-    for reach in reaches(subject):
+    params_of = {target.path: target.params for target in subject.targets}
+    for reach in merged(reaches(subject)):
         if reach.where is not Where.TARGET_MODULES:
             continue
         dead = tuple(m for m in reach.modules if _is_dead(m))
         if dead:
-            yield _problem(subject, reach, dead)
+            yield _problem(subject, reach, dead, params_of)
 
 
 def _is_dead(module: Module) -> bool:
@@ -40,22 +41,27 @@ def _is_dead(module: Module) -> bool:
     return _HAZARD in module.hazards and not stacked and not is_read_by_kernel(module)
 
 
-def _problem(subject: Subject, reach: Reach, dead: Sequence[Module]) -> Problem:
+def _problem(
+    subject: Subject, reach: Reach, dead: Sequence[Module], params_of: Mapping[str, int]
+) -> Problem:
     only = len(dead) == len(reach.modules)
     seen = " A forward pass showed it." if all(is_observed(_HAZARD, m) for m in dead) else ""
-    params = sum(target.params for target, row in subject.adapted if row in dead)
+    params = sum(params_of.get(module.path, 0) for module in dead)
     there = f"{params:,} LoRA parameters there learn" if params else "LoRA there learns"
     of = "" if only else f" of its {len(reach.modules):,}"
+    run, weights, them = (
+        ("runs", "its weight", "it") if len(dead) == 1 else ("run", "their weights", "them")
+    )
     return Problem(
         entry=reach.entry,
         message=(
-            f"{counted(len(dead), 'module')}{of} ({listed(last_names(dead))}) never run: the model "
-            f"reads their weights and does not call them, so {there} nothing.{seen}"
+            f"{counted(len(dead), 'module')}{of} ({listed(last_names(dead))}) never {run}: the "
+            f"model reads {weights} and does not call {them}, so {there} nothing.{seen}"
         ),
         hint=_hint(subject, reach, dead),
         where=reach.where,
         paths=tuple(module.path for module in dead),
-        edits=removal(subject, reach, dead),
+        edits=removal(reach, dead),
         severity=_severity(reach, dead),
     )
 

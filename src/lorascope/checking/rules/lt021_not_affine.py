@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lorascope.checking.leaving_out import how_to_leave_out, removal
 from lorascope.checking.naming import last_names
-from lorascope.checking.reaching import Reach, reaches, uses_peft
+from lorascope.checking.reaching import Reach, merged, reaches, uses_peft
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import listed
@@ -20,7 +20,7 @@ def find(subject: Subject) -> Iterator[Problem]:
     """Find entries that reach linear layers which compute something else than x·Wᵀ + b."""
     if not uses_peft(subject):
         return
-    for reach in reaches(subject):
+    for reach in merged(reaches(subject)):
         if reach.where is not Where.TARGET_MODULES:
             continue
         other = tuple(m for m in reach.modules if "not_affine" in m.hazards)
@@ -40,7 +40,7 @@ def _problem(subject: Subject, reach: Reach, other: Sequence[Module]) -> Problem
         hint=how_to_leave_out(subject, reach, other),
         where=reach.where,
         paths=tuple(module.path for module in other),
-        edits=removal(subject, reach, other),
+        edits=removal(reach, other),
     )
 
 

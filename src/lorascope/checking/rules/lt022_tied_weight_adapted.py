@@ -22,12 +22,14 @@ def find(subject: Subject) -> Iterator[Problem]:
     if subject.spec.ensure_weight_tying and not subject.match.warnings:
         return
     partners = _partners(subject)
-    for reach in reaches(subject):
-        tied = [m for m in reach.modules if m.path in partners]
-        if tied:
-            yield _adapted(subject, reach.entry, reach.where, tied, partners)
-    for entry, tied in _saved(subject, partners).items():
-        yield _copied(subject, entry, tied, partners)
+    adapted = {
+        reach.entry: [m for m in reach.modules if m.path in partners] for reach in reaches(subject)
+    }
+    saved = _saved(subject, partners)
+    if any(adapted.values()):
+        yield _problem(subject, adapted, Where.TARGET_MODULES, partners)
+    if saved:
+        yield _problem(subject, saved, Where.MODULES_TO_SAVE, partners)
 
 
 def _partners(subject: Subject) -> Mapping[str, tuple[str, ...]]:
@@ -55,48 +57,43 @@ def _saved(subject: Subject, partners: Mapping[str, Sequence[str]]) -> dict[str,
     return saved
 
 
-def _adapted(
+def _problem(
     subject: Subject,
-    entry: str,
+    by_entry: Mapping[str, Sequence[Module]],
     where: Where,
-    tied: Sequence[Module],
     partners: Mapping[str, Sequence[str]],
 ) -> Problem:
+    tied = {module.path: module for modules in by_entry.values() for module in modules}
+    others = dict.fromkeys(other for path in tied for other in partners[path] if other not in tied)
+    what = _what(list(tied), list(others), is_saved=where is Where.MODULES_TO_SAVE)
     return Problem(
-        entry=entry,
-        message=(
-            f"{_pair(tied, partners)} LoRA changes what the one computes and not the other, and "
-            "merging writes into the weight of both."
-        ),
+        entry=next(entry for entry, modules in by_entry.items() if modules),
+        message=what,
         hint=_hint(subject, "Leave it out, or untie the two before training."),
         where=where,
-        paths=tuple(module.path for module in tied),
+        paths=tuple(tied),
     )
 
 
-def _copied(
-    subject: Subject, entry: str, tied: Sequence[Module], partners: Mapping[str, Sequence[str]]
-) -> Problem:
-    return Problem(
-        entry=entry,
-        message=(
-            f"{_pair(tied, partners)} A copy of it is trained and drifts away from the other; a "
-            "merged model that is saved and loaded again has only one of the two."
-        ),
-        hint=_hint(subject, "Leave it out, or untie the two before training."),
-        where=Where.MODULES_TO_SAVE,
-        paths=tuple(module.path for module in tied),
+def _what(tied: Sequence[str], others: Sequence[str], *, is_saved: bool) -> str:
+    shares = "shares its weight" if len(tied) == 1 else "share their weights"
+    own = "a copy" if is_saved else "LoRA"
+    if others:
+        who = f"{listed(tied)} {shares} with {listed(others)}."
+        then = (
+            "A copy of it is trained and drifts away from the other"
+            if is_saved
+            else "LoRA changes what the one computes and not the other"
+        )
+    else:
+        who = f"{listed(tied)} share a weight."
+        then = f"Each gets {own} of its own, and they drift apart"
+    merged = (
+        "a merged model that is saved and loaded again has only one of the two"
+        if is_saved
+        else "merging writes into the weight of both"
     )
-
-
-def _pair(tied: Sequence[Module], partners: Mapping[str, Sequence[str]]) -> str:
-    own = [module.path for module in tied]
-    others = [
-        name for name in dict.fromkeys(o for p in own for o in partners[p]) if name not in own
-    ]
-    if not others:
-        return f"{listed(own)} share one weight, and each gets LoRA of its own."
-    return f"{listed(own)} {'shares' if len(own) == 1 else 'share'} a weight with {listed(others)}."
+    return f"{who} {then}; {merged}."
 
 
 def _hint(subject: Subject, otherwise: str) -> str:

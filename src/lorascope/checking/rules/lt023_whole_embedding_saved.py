@@ -38,11 +38,6 @@ def _problem(
     width = _BYTES.get(subject.model.model.dtype or "", 4)
     params = sum(each.params for each, _ in tables)
     lora = sum(target.params for target in subject.targets)
-    key, saved = (
-        subject.recipe.key("trainable_token_indices"),
-        subject.recipe.key("modules_to_save"),
-    )
-    each_row = size(width * sum(_row(module) for _, module in tables))
     return Problem(
         entry=embeddings[0].entry,
         message=(

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
 from lorascope.checking.stored_fit import Fit, Misfit, Renaming, fit_of, renaming_of
 from lorascope.checking.subject import Subject
+from lorascope.checking.translated import is_translated
 from lorascope.checking.words import listed
 from lorascope.core.finding import Severity
 
-_TRANSLATED = ("language_model.", "vision_tower.", "multi_modal_projector.")
-"""Starts of old names that transformers 5 maps to `model.…`, which PEFT follows as it loads."""
 _MAGNITUDE = "lora_magnitude_vector"
 
 
@@ -103,12 +102,12 @@ def _sizes(fit: Fit, subject: Subject) -> Iterator[Problem]:
 
 
 def _renamed(subject: Subject, fit: Fit, renaming: Renaming) -> Problem:
-    translated = renaming.old.startswith(_TRANSLATED) and renaming.new.startswith("model.")
-    cls = subject.model.model.cls
+    model = subject.model.model
+    translated = is_translated(renaming.old, renaming.new, model.model_type)
     if translated:
         result = (
-            "PEFT with transformers 5 translates them for the model types that it knows, older "
-            "releases and serving engines do not"
+            "PEFT with transformers 5 translates them as it loads, older releases and serving "
+            "engines do not"
         )
     else:
         result = "PEFT finds no target for them and leaves them out, with no more than a warning"
@@ -116,7 +115,7 @@ def _renamed(subject: Subject, fit: Fit, renaming: Renaming) -> Problem:
         entry=f"{renaming.old}*",
         message=(
             f"{renaming.tensors} of {fit.stored} tensors are named {renaming.old or 'without'}… "
-            f"where {cls} has {renaming.new or 'no prefix'}…: {result}."
+            f"where {model.cls} has {renaming.new or 'no prefix'}…: {result}."
         ),
         hint=(
             "The adapter was trained on another class or release of the model: load it there, or "
