@@ -67,10 +67,11 @@ def run(command: str, folder: Path) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        cwd=ROOT if command.startswith("lorascope check") else folder,
+        cwd=folder,
     )
     # 1: there are findings. 2: what was asked is refused, which is the answer.
-    if done.returncode not in (0, 1, 2) or "Traceback" in done.stdout or "failed unexpectedly" in done.stdout:
+    failed = re.search("Traceback|failed unexpectedly", done.stdout)
+    if done.returncode not in (0, 1, 2) or failed:
         raise SystemExit(f"{command} failed: {done.stdout}")
     printed = re.sub(r"(torch [\d.]+)\+\w+", r"\1", done.stdout)  # whichever build is installed
     return "\n".join(line.rstrip() for line in printed.splitlines())

@@ -159,6 +159,33 @@ def mixture(layers: int = 3, experts: int = 4, **info: Any) -> Inventory:
     return inventory_of(modules, **(known | {"experts_per_token": 2} | info))
 
 
+def wide(layers: int = 60, experts: int = 248) -> Inventory:
+    """A model of over 60,000 modules: a mixture whose experts are linears of their own."""
+    modules = [container(""), container("model"), embedding("model.embed_tokens", 32, 8)]
+    for layer in range(layers):
+        block = f"model.layers.{layer}"
+        modules.append(container(block, layer=layer))
+        modules += _attention(block, layer)
+        modules.append(container(f"{block}.mlp.experts", layer=layer))
+        for expert in range(experts):
+            holder = f"{block}.mlp.experts.{expert}"
+            modules.append(container(holder, layer=layer))
+            modules += [
+                linear(f"{holder}.gate_proj", (8, 16), Role.MOE_EXPERTS_GATE, layer=layer),
+                linear(f"{holder}.up_proj", (8, 16), Role.MOE_EXPERTS_UP, layer=layer),
+                linear(f"{holder}.down_proj", (16, 8), Role.MOE_EXPERTS_DOWN, layer=layer),
+            ]
+    modules.append(linear("lm_head", (8, 32), Role.HEAD_LM))
+    return inventory_of(
+        modules,
+        model_type="unlisted",
+        cls="WideForCausalLM",
+        num_hidden_layers=layers,
+        num_experts=experts,
+        experts_per_token=2,
+    )
+
+
 def multimodal(**info: Any) -> Inventory:
     """The small Llama with a vision tower and a projector."""
     text = llama()

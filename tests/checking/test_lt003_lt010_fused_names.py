@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import container, inventory_of, linear
 from check_models import inventory, subject
 from one_rule import found
 
+from builders import container, inventory_of, linear
 from lorascope.checking import Example, findings_of, subject_of
 from lorascope.checking.rules.lt003_other_name_in_other_layers import RULE as LT003
 from lorascope.checking.rules.lt010_fused_projection import RULE as LT010

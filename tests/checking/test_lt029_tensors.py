@@ -70,9 +70,7 @@ def test_other_size_of_the_model() -> None:
 
 def test_default_sizes_of_a_model_type_are_not_compared() -> None:
     shapes = _stored("Llama-3.1-8B", _QV)
-    first = {n: s for n, s in shapes.items() if int(n.split(".layers.")[1].split(".")[0]) < 32}
-    texts = [f.message for f in found(RULE, "mistral", _QV, tensors=first)]
-    assert not any("size of model" in text for text in texts)
+    assert found(RULE, "qwen2", _QV, tensors=shapes) == ()
 
 
 def test_other_rank() -> None:
@@ -198,7 +196,7 @@ def test_adapter_named_like_the_prefix() -> None:
     [finding] = found(PREFIX, "GPT-2", config, tensors=shapes)
     assert finding.severity == "error"
     assert "c_attn.lora_A.weight" in finding.hint
-    assert not any("no target" in f.message for f in found(RULE, "GPT-2", config, tensors=shapes))
+    assert found(RULE, "GPT-2", config, tensors=shapes) == ()
 
 
 def _cut(name: str) -> str:

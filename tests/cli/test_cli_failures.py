@@ -67,8 +67,19 @@ def test_with_json_the_error_is_json_too(
     }
 
 
-def test_a_wrong_command_line_with_json_is_json_too(capsys: Capture) -> None:
-    result = run(capsys, "inspect", "x", "--json", "--names")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("inspect", "x", "--json", "--names"),
+        ("check", "--json"),
+        ("check", "--format-output", "json"),
+        ("check", "--format-output=json"),
+    ],
+)
+def test_a_wrong_command_line_with_json_is_json_too(
+    arguments: tuple[str, ...], capsys: Capture
+) -> None:
+    result = run(capsys, *arguments)
     assert result.code == 2
     assert json.loads(result.out)["error"]["type"] == "UsageError"
 

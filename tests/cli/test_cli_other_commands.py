@@ -78,6 +78,10 @@ def test_completion_knows_commands_options_and_values(
         (["check", "x", "--format", "ms"], {"ms-swift"}),
         (["inspect", "Llama-3"], {"Llama-3.1-8B", "Llama-3.1-70B"}),
         (["match", "Phi-3"], {"Phi-3-mini"}),
+        (["check", "--model", "Phi-3"], {"Phi-3-mini"}),
+        (["check", "Phi-3"], {"Phi-3-mini"}),
+        (["rule", "LT01"], {f"LT01{i}" for i in range(10)}),
+        (["rule", "nothing"], {"nothing-matches"}),
     ],
 )
 def test_completion_in_bash(

@@ -48,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     """
     import shtab
 
+    from lorascope.checking import RULES
     from lorascope.cli import output
     from lorascope.cli.parser import build_parser
     from lorascope.core.errors import MissingDependencyError
@@ -66,7 +67,16 @@ def run(options: argparse.Namespace) -> int:
         **dict.fromkeys(_MODELS, "_lorascope_models"),
         "fish": f"{names} (__fish_complete_path (commandline -ct))",
     }
-    kinds = {"MODEL": models, "FILE|DIR": shtab.FILE, "FILE": shtab.FILE, "DIR": shtab.DIRECTORY}
+    kinds = {
+        "MODEL": models,
+        "PATH": models,  # the last one may be MODEL
+        "FILE|DIR": shtab.FILE,
+        "FILE": shtab.FILE,
+        "DIR": shtab.DIRECTORY,
+    }
+    for action in commands["rule"]._actions:  # noqa: SLF001 - as below
+        if action.metavar == "RULE":
+            action.choices = [name for rule in RULES for name in (rule.code, rule.name)]
     for command in commands.values():
         for action in command._actions:  # noqa: SLF001 - argparse has no public list of them
             if isinstance(action.metavar, str) and action.metavar in kinds:

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except LorascopeError as error:
         if _debugging():
             raise
-        return _refuse(error, as_json="--json" in arguments)
+        return _refuse(error, as_json=_asks_for_json(arguments))
     except KeyboardInterrupt:
         tell("Interrupted.")
         return INTERRUPTED
@@ -84,6 +84,12 @@ def _run(arguments: list[str]) -> int:
         parser.print_help()
         return FINE
     return int(options.run(options))
+
+
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether JSON is asked for, also where the rest of the command line is wrong."""
+    words = " ".join(arguments).replace("--format-output=", "--format-output ")
+    return "--json" in arguments or "--format-output json" in words
 
 
 def _refuse(error: LorascopeError, *, as_json: bool) -> int:

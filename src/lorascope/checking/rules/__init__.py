@@ -32,10 +32,18 @@ from lorascope.checking.rules import (
     lt028_pattern_without_effect,
     lt029_tensors_do_not_fit,
     lt030_engine_limit,
+    lt031_not_quantized,
+    lt032_name_like_prefix,
     lt033_punctuation_in_entry,
     lt034_names_of_other_era,
     lt035_dead_branch,
     lt036_sizes_not_of_model,
+    lt037_refused_by_peft,
+    lt038_not_modelled,
+    lt039_unknown_key,
+    lt040_no_contribution,
+    lt041_rank_above_full,
+    lt043_overridden_setting,
 )
 
 RULES: tuple[Rule, ...] = (
@@ -69,9 +77,17 @@ RULES: tuple[Rule, ...] = (
     lt028_pattern_without_effect.RULE,
     lt029_tensors_do_not_fit.RULE,
     lt030_engine_limit.RULE,
+    lt031_not_quantized.RULE,
+    lt032_name_like_prefix.RULE,
     lt033_punctuation_in_entry.RULE,
     lt034_names_of_other_era.RULE,
     lt035_dead_branch.RULE,
     lt036_sizes_not_of_model.RULE,
+    lt037_refused_by_peft.RULE,
+    lt038_not_modelled.RULE,
+    lt039_unknown_key.RULE,
+    lt040_no_contribution.RULE,
+    lt041_rank_above_full.RULE,
+    lt043_overridden_setting.RULE,
 )
 """All rules by code."""

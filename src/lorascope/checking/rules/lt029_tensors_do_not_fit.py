@@ -19,16 +19,18 @@ def find(subject: Subject) -> Iterator[Problem]:
     if not subject.stored or not subject.targets:
         return
     fit = fit_of(subject)
+    # Of a model type alone neither sizes nor the number of layers are those of the base model.
+    is_built = not subject.model.model.is_default_config and subject.ignored_sizes is None
     yield from _empty(fit)
     yield from _ranks(fit)
-    if not subject.model.model.is_default_config:
+    if is_built:
         yield from _sizes(fit, subject)
-    unknown = [name for name in fit.unknown if _MAGNITUDE not in name and not _is_cut(name)]
+    unknown = [name for name in fit.unknown if _MAGNITUDE not in name]
     missing = [name for name in fit.missing if _MAGNITUDE not in name]
     renaming = renaming_of(unknown, missing)
     if renaming is not None:
         yield _renamed(subject, fit, renaming)
-    else:
+    elif is_built and not any(map(_is_cut, unknown)):
         yield from _unknown(subject, fit, unknown)
         yield from _missing(fit, missing)
     yield from _old_experts(fit)

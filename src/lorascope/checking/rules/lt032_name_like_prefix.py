@@ -55,6 +55,7 @@ def _modules(subject: Subject) -> Iterator[Problem]:
         )
 
 
+_ONE_LAYER = {"target_modules": ["c_attn"], "layers_to_transform": [0]}
 _TENSOR = "base_model.model.transformer.h.0.attn.c_attn"
 
 RULE = Rule(
@@ -70,12 +71,12 @@ RULE = Rule(
     instead="Leave the adapter's name at `default`, or take one that is no part of `lora_`.",
     bad=Example(
         "GPT-2",
-        {"target_modules": ["c_attn"]},
+        _ONE_LAYER,
         tensors={f"{_TENSOR}_A.weight": (8, 768), f"{_TENSOR}_B.weight": (2304, 8)},
     ),
     good=Example(
         "GPT-2",
-        {"target_modules": ["c_attn"]},
+        _ONE_LAYER,
         tensors={f"{_TENSOR}.lora_A.weight": (8, 768), f"{_TENSOR}.lora_B.weight": (2304, 8)},
     ),
     reports=("huggingface/peft#2699", "huggingface/peft#2252"),

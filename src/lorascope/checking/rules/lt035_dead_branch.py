@@ -40,10 +40,13 @@ def find(subject: Subject) -> Iterator[Problem]:
             return
         if any(branch.start <= each.start and each.end <= branch.end for branch in skipped):
             continue
+        if not all(branch.text for branch in each.branches):
+            # An empty branch makes the others optional: `(language_model\.|)`.
+            continue
         dead = [
             branch
             for branch in each.branches
-            if branch.text and not _is_hit(only(pattern, branch, each, found), hits, regex)
+            if not _is_hit(only(pattern, branch, each, found), hits, regex)
         ]
         if dead:
             skipped += dead

@@ -1,0 +1,149 @@
+"""Check one input in every way there is, and say what must never happen and did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from inventories import WIDE
+from mutate import Input
+from odd_values import odd_text, odd_value
+
+from lorascope.api import CheckRequest, check_files, mend
+from lorascope.api.bases import BaseModels
+from lorascope.api.checks import check_recipe
+from lorascope.checking import RULES
+from lorascope.checking.checked import CheckedFile
+from lorascope.checking.engines import engines
+from lorascope.core.errors import LorascopeError
+from lorascope.core.inventory import Inventory
+from lorascope.core.recipe import Edit, Recipe
+from lorascope.formats import apply_edits, read_recipes
+from lorascope.formats.mapping import recipe_of_mapping
+from lorascope.report.check_text import check_text
+from lorascope.report.github_annotations import github_annotations
+from lorascope.report.json_check import check_json
+from lorascope.report.layout import UNLIMITED
+from lorascope.report.sarif import sarif
+
+_WIDTHS = (20, 80, UNLIMITED)
+_WIDE_SHARE = 0.15
+_TENSORS = "adapter_model.safetensors"
+_ASCII = frozenset(map(chr, range(32, 127))) | {"\n"}
+
+
+class FoundError(Exception):
+    """Something that must never happen."""
+
+
+def try_input(made: Input, directory: Path, inventories: Mapping[str, Inventory]) -> None:
+    """Check, print and mend one input.
+
+    Raises:
+        FoundError: What came out is not what may come out.
+        Exception: Anything that was raised and should not have been.
+    """
+    random = Random(made.choices)  # noqa: S311 - not for secrets
+    path = directory / made.name
+    path.write_bytes(made.content)
+    tensors = directory / _TENSORS
+    if made.tensors is not None:
+        tensors.write_bytes(made.tensors)
+    try:
+        request = _request(made, random, inventories)
+        files = check_files([path], request)
+        _print(files)
+        for file in files:
+            mended = mend(file, path, request)
+            if mended.is_changed:
+                _print((mended.after,))
+            _edit(file, random)
+        if random.random() < 0.05:
+            _check_mapping(made, random, request)
+    finally:
+        path.unlink()
+        tensors.unlink(missing_ok=True)
+
+
+def _request(
+    made: Input, random: Random, inventories: Mapping[str, Inventory]
+) -> CheckRequest:
+    served = tuple(engines()) if random.random() < 0.2 else ()
+    common = CheckRequest(tool=made.tool, rules=RULES, engines=served)
+    if random.random() < 0.05:
+        return replace(common, bases=BaseModels(offline=True, cache=False))
+    names = [name for name in inventories if name != WIDE]
+    name = WIDE if random.random() < _WIDE_SHARE else random.choice(names)
+    return replace(common, model=inventories[name])
+
+
+def _print(files: tuple[CheckedFile, ...]) -> None:
+    """Print in every form; nothing that a terminal acts upon may be in it."""
+    for width in _WIDTHS:
+        for line in check_text(files, width):
+            _check_line(line.plain, f"text of width {width}")
+    for line in github_annotations(files):
+        _check_line(line, "github")
+    for form, value in (("json", check_json(files)), ("sarif", sarif(files))):
+        text = json.dumps(value, indent=2)
+        if not _ASCII.issuperset(text):
+            raise FoundError(f"{form}: not plain ASCII")
+        if form == "sarif":
+            json.dumps(value, allow_nan=False)
+
+
+def _check_line(line: str, form: str) -> None:
+    if not line.isprintable():
+        odd = next(c for c in line if not c.isprintable())
+        raise FoundError(f"{form}: {odd!r} in {line[:200]!r}")
+
+
+def _edit(file: CheckedFile, random: Random) -> None:
+    """Change something at random: it is done, and can be read again, or it is refused."""
+    text = file.text
+    if text is None:
+        return
+    for checked in file.checks:
+        edits = list(_edits(checked.recipe, random))
+        try:
+            after = apply_edits(text, checked.recipe, edits)
+            read_recipes(after, checked.recipe.origin, checked.recipe.tool)
+        except LorascopeError:
+            continue
+
+
+def _edits(recipe: Recipe, random: Random) -> Iterator[Edit]:
+    for _ in range(random.choice((1, 1, 2))):
+        if not recipe.stated:
+            return
+        name = random.choice(list(recipe.stated))
+        value = recipe.stated[name]
+        entries = [str(each) for each in value] if isinstance(value, (tuple, list, dict)) else []
+        if entries and random.random() < 0.7:
+            instead = tuple(odd_text(random) for _ in range(random.choice((0, 1, 2))))
+            yield Edit(name, random.choice(entries), instead)
+        else:
+            yield Edit(name, None, _new_value(random))
+
+
+def _new_value(random: Random) -> Any:
+    if random.random() < 0.5:
+        return tuple(odd_text(random) for _ in range(random.choice((0, 1, 3))))
+    return random.choice((8, 0.1, True, None, odd_text(random), odd_value(random)))
+
+
+def _check_mapping(made: Input, random: Random, request: CheckRequest) -> None:
+    """Check a mapping, as Python code may give one."""
+    fields = ("r", "target_modules", "rank_pattern", "bias", "layers_to_transform", "task_type")
+    values = {name: odd_value(random) for name in fields if random.random() < 0.5}
+    values |= {name: random.choice((b"x", {"a"}, object, 1j, range(3))) for name in fields[:2]
+               if random.random() < 0.2}
+    try:
+        checked = check_recipe(recipe_of_mapping(values, "mapping"), Path(), request)
+    except LorascopeError:
+        return
+    _print((CheckedFile("mapping", (checked,)),))
