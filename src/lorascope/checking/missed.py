@@ -69,7 +69,11 @@ def missed_targets(subject: Subject) -> tuple[Missed, ...]:
     An entry that names something which is then excluded, saved whole, in other layers or
     rewritten to expert parameters is not among them.
     """
-    return tuple(_missed(subject, Where.TARGET_MODULES))
+    known = subject.worked_out
+    if "missed_targets" not in known:
+        known["missed_targets"] = tuple(_missed(subject, Where.TARGET_MODULES))
+    missed: tuple[Missed, ...] = known["missed_targets"]
+    return missed
 
 
 def missed_parameters(subject: Subject) -> tuple[Missed, ...]:
@@ -139,6 +143,7 @@ class _Names:
         self._subject = subject
         self._modules = tuple(path for path in subject.modules if path)
         self._regex = BoundedRegex()
+        self._has_time = True
         self._roles: dict[Role, dict[str, None]] = {}
         self._roles_by_name: dict[str, frozenset[Role]] = {}
         towers = subject.model.model.main_towers
@@ -181,12 +186,13 @@ class _Names:
 
     def match_regex(self, entry: str) -> bool:
         """Whether the entry, read as PEFT reads a string, matches a whole name."""
-        for pattern in patterns_meant(entry):
+        for pattern in patterns_meant(entry) if self._has_time else ():
             try:
                 where = Pattern(pattern, "target_modules")
                 if self._regex.matching(where, self._modules, whole=True):
                     return True
             except UnmodelledError:
+                self._has_time = False
                 return False
             except SpecificationError:
                 continue

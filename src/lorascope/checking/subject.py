@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.recipe import Recipe
@@ -49,6 +50,11 @@ class Subject:
         if self.inventory is None:
             raise LookupError("this rule needs a model")
         return self.inventory
+
+    @cached_property
+    def worked_out(self) -> dict[str, Any]:
+        """Answers that several rules ask for, kept by the name of what gives them."""
+        return {}
 
     @cached_property
     def modules(self) -> Mapping[str, Module]:

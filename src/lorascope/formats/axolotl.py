@@ -18,6 +18,7 @@ from lorascope.formats.dialect import Dialect
 from lorascope.formats.fields import Key, read_fields, read_options, read_value, text_of
 from lorascope.formats.near_keys import near_keys, spots_of_keys
 from lorascope.formats.node import Node, Syntax
+from lorascope.matching.names import EntryList, visited_modules
 
 KEYS = (
     Key("lora_r", "r", forms.WHOLE),
@@ -152,14 +153,27 @@ def _hand(recipe: Recipe, inventory: Inventory) -> Mapping[str, Any]:
     if recipe.options.get("lora_model_dir") is None:
         _check_given(recipe, "r", "lora_alpha")
     return {
-        "lora_dropout": 0.0,
         "target_parameters": (),
         **stated,
+        "lora_dropout": _dropout(recipe, inventory),
         "target_modules": _targets(recipe, inventory),
         "modules_to_save": stated.get("modules_to_save") or None,
         "bias": "none",
         "task_type": _task_type(recipe, inventory),
     }
+
+
+def _dropout(recipe: Recipe, inventory: Inventory) -> Any:
+    """The dropout that PEFT sees: none where it makes expert parameters of old names by itself.
+
+    There Axolotl keeps the dropout of the other layers and builds the experts without, which
+    selects and counts like no dropout at all.
+
+    Source: axolotl 0.19.0, `_patch_peft_param_wrapper_dropout` in `loaders/adapter.py`.
+    """
+    stated = recipe.stated.get("lora_dropout", 0.0)
+    rewritten = inventory.model.expert_rewrite and not recipe.stated.get("target_parameters")
+    return 0.0 if rewritten else stated
 
 
 def _check_given(recipe: Recipe, *names: str) -> None:
@@ -177,10 +191,29 @@ def _targets(recipe: Recipe, inventory: Inventory) -> Any:
     A pattern then becomes an entry of the list, and so a name that PEFT takes literally.
     """
     stated = recipe.stated.get("target_modules") or ()
-    if not _is_set(recipe, "lora_target_linear"):
-        return stated
-    listed = (stated,) if isinstance(stated, str) else tuple(stated)
-    return tuple(dict.fromkeys((*listed, *linear_names(inventory))))
+    if _is_set(recipe, "lora_target_linear"):
+        listed = (stated,) if isinstance(stated, str) else tuple(stated)
+        stated = tuple(dict.fromkeys((*listed, *linear_names(inventory))))
+    return stated if isinstance(stated, str) else _redirected(tuple(stated), inventory)
+
+
+def _redirected(entries: tuple[str, ...], inventory: Inventory) -> tuple[str, ...]:
+    """Return a list with the linears inside of the wrappers that Axolotl looks through.
+
+    Where the list names none of them it stays; else the names of all that it names are written out.
+
+    Source: axolotl 0.19.0, `_patch_peft_clippable_linear` in `loaders/adapter.py`.
+    """
+    wrappers = frozenset(m.path for m in inventory.modules if m.cls == _LOOKED_THROUGH)
+    if not wrappers:
+        return entries
+    named = EntryList(entries).named(path for path in visited_modules(inventory) if path)
+    if wrappers.isdisjoint(named):
+        return entries
+    return tuple(f"{path}.linear" if path in wrappers else path for path in named)
+
+
+_LOOKED_THROUGH = "Gemma4ClippableLinear"
 
 
 def _is_set(recipe: Recipe, option: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from lorascope.checking.missed import Why, missed_targets, patterns_meant
 from lorascope.checking.naming import endings
@@ -16,6 +17,8 @@ from lorascope.core.recipe import Edit, Tool
 from lorascope.matching import Where
 from lorascope.matching.bounded_regex import BoundedRegex, Pattern
 
+_MOST = 20
+"""Entries told of one by one; each is matched against all names."""
 _SIGNS = re.compile(r"\.[*+]|\\[.dw]|\|")
 """What no name holds and hardly anything but a regular expression does."""
 _AS_PATTERN: Mapping[Tool, str] = {
@@ -35,9 +38,9 @@ def find(subject: Subject) -> Iterator[Problem]:
             yield from _by_text(subject)
         return
     regex = BoundedRegex()
-    for missed in missed_targets(subject):
-        if missed.why is Why.REGEX:
-            yield _problem(subject, missed.entry.entry, regex)
+    patterns = (each for each in missed_targets(subject) if each.why is Why.REGEX)
+    for missed in islice(patterns, _MOST):
+        yield _problem(subject, missed.entry.entry, regex)
 
 
 def _by_text(subject: Subject) -> Iterator[Problem]:

@@ -19,7 +19,10 @@ _RESULT: Mapping[Tool, tuple[str, str]] = {
     Tool.AXOLOTL: ("Axolotl", "drops it"),
     Tool.LLAMAFACTORY: ("LLaMA-Factory", _REFUSED),
     Tool.MS_SWIFT: ("ms-swift", _REFUSED),
-    Tool.TRL: ("TRL", _REFUSED),
+    Tool.TRL: (
+        "TRL",
+        "stops at it on a command line, while its commands leave it out of a configuration file",
+    ),
     Tool.TORCHTUNE: ("torchtune", _REFUSED),
     Tool.MLX_LM: ("mlx-lm", _IGNORED),
 }
@@ -28,7 +31,8 @@ _RESULT: Mapping[Tool, tuple[str, str]] = {
 Sources: peft 0.21.2, `PeftConfigMixin.from_peft_type`; axolotl 0.19.0, `validate_config` (pydantic
 with extra keys ignored); llamafactory 0.9.5, `hparams/parser.py` (`allow_extra_keys` is false
 unless ALLOW_EXTRA_ARGS is set); ms-swift 4.6.0, `parse_args` (remaining arguments raise); TRL
-1.16.0, `TrlParser.parse_args_and_config` (`fail_with_unknown_args`); torchtune 0.6.1,
+1.16.0, `TrlParser.parse_args_and_config`, which `trl/scripts/` call with `fail_with_unknown_args`
+false; torchtune 0.6.1,
 `config.instantiate` (a keyword that the builder lacks); mlx-lm 0.32.2, `lora.py`.
 """
 
