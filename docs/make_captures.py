@@ -45,7 +45,7 @@ _BLOCK = re.compile(r"```console\n\$ (lorascope [^\n]*)\n.*?```", re.DOTALL)
 def captured(command: str) -> str:
     """Return what a command prints on a terminal of `WIDTH` columns, without colour or cache."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "examples").symlink_to(HERE.parent / "examples")
+        (Path(folder) / "examples").symlink_to((HERE.parent / "examples").resolve())
         return run(command, Path(folder))
 
 

@@ -12,11 +12,12 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lorascope.checking import RULES, Example, Rule
+from lorascope.core.errors import SpecificationError
 from lorascope.core.recipe import Recipe, Tool
 from lorascope.report.rule_text import rule_markdown
 
@@ -81,10 +82,14 @@ def said_of(example: Example) -> str:
     """Return what PEFT says of an example, in words that fit a table's cell."""
     if example.tool in WITHOUT_PEFT:
         return f"not tried: {example.tool} trains without PEFT"
+    try:
+        put_on = _prepared(example)
+    except SpecificationError as error:
+        return f"not tried: {_quoted(str(error))}"
     noticed: list[str] = []
     try:
         with _listening(noticed):
-            _try(example)
+            put_on()
     except Exception as error:  # whatever PEFT raises is what it says
         return f"an error: {_quoted(f'{type(error).__name__}: {error}')}"
     if not noticed:
@@ -109,7 +114,8 @@ class _listening:  # noqa: N801 - used like a function
     def __enter__(self) -> None:
         self._caught.__enter__()
         warnings.simplefilter("always")
-        warnings.filterwarnings("ignore", message=".is_gradient_checkpointing.")
+        for about_code in (DeprecationWarning, FutureWarning):  # not about the configuration
+            warnings.simplefilter("ignore", about_code)
         warnings.showwarning = lambda message, *_, **__: self._note(str(message))
         logging.getLogger("peft").addHandler(self._handler)
 
@@ -122,8 +128,14 @@ class _listening:  # noqa: N801 - used like a function
             self._noticed.append(text)
 
 
-def _try(example: Example) -> None:
-    """Let PEFT put an example on its model, or load its tensors as a trained adapter."""
+def _prepared(example: Example) -> Callable[[], object]:
+    """Build an example's model; return what lets PEFT put the example on it.
+
+    Tensors are loaded as those of a trained adapter.
+
+    Raises:
+        SpecificationError: The example's tool hands nothing to PEFT.
+    """
     from peft import LoraConfig, get_peft_model
 
     from lorascope import api
@@ -135,11 +147,12 @@ def _try(example: Example) -> None:
     inventory = api.inspect(example.model, task_type=task_type, cache=False, observe=False)
     handed = dict(hand(_recipe(example), inventory))
     model = build_model(resolve(example.model), task_type=task_type)
-    if example.tensors is not None:
-        _load(model, handed, example.tensors)
-        return
-    config = LoraConfig.from_peft_type(**_as_json(handed))
-    get_peft_model(model, config, low_cpu_mem_usage=True)
+    tensors = example.tensors
+    if tensors is not None:
+        return lambda: _load(model, handed, tensors)
+    return lambda: get_peft_model(
+        model, LoraConfig.from_peft_type(**_as_json(handed)), low_cpu_mem_usage=True
+    )
 
 
 def _recipe(example: Example) -> Recipe:

@@ -73,6 +73,15 @@ def test_projection_of_the_step_size_is_never_called(model: str) -> None:
     assert finding.edits == (Edit("target_modules", "dt_proj", ()),)
 
 
+def test_projections_that_a_function_reads() -> None:
+    # WavLM hands their weights to `F.multi_head_attention_forward`.
+    findings = found(UNCALLED, "wavlm", {"target_modules": ["q_proj", "out_proj"]})
+    assert {finding.entry for finding in findings} == {"q_proj", "out_proj"}
+    assert {finding.severity for finding in findings} == {"error"}
+    # To remove both would leave no target.
+    assert all(finding.edits == () for finding in findings)
+
+
 def test_full_names_are_told_together() -> None:
     names = [f"model.layers.{layer}.mamba.dt_proj" for layer in (0, 1, 2)]
     [finding] = found(UNCALLED, "Jamba", {"target_modules": ["q_proj", *names]})

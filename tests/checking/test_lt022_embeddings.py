@@ -44,6 +44,8 @@ def test_tying_is_not_advised_where_it_does_not_work() -> None:
         ("Llama-3.1-8B", {"target_modules": ["q_proj", "lm_head", "embed_tokens"]}),
         ("Llama-3.1-8B", {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"]}),
         ("GPT-2", {}),
+        # Its blocks share weights with each other.
+        ("zamba2", {"target_modules": ["q_proj", "v_proj"]}),
         ("T5-base", {}),
         ("BERT-base", {}),
         ("SmolLM2-135M", {"target_modules": ["q_proj"], "trainable_token_indices": [0, 1]}),

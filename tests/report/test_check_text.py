@@ -23,7 +23,7 @@ def test_one_configuration_in_full() -> None:
         text
         == """\
 adapter/adapter_config.json  peft
-  model           owner/tiny (LlamaForCausalLM, 2.27 k parameters)
+  model           tiny (LlamaForCausalLM, 2.27 k parameters)
   trains          6 modules; 688 parameters, 30.3% of the model's 2,272
   saved whole     score
   as PEFT has it  target_parameters ["experts.gate_up_proj"]

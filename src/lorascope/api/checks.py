@@ -14,6 +14,7 @@ from lorascope.api.libraries import installed_peft
 from lorascope.checking import RULES, Rule, findings_of, subject_of
 from lorascope.checking.checked import Checked, CheckedFile
 from lorascope.core.errors import (
+    IgnoredSizesError,
     LorascopeError,
     ModelReferenceError,
     NoLoraError,
@@ -184,13 +185,17 @@ def check_recipe(
         inventory, problem = _base(recipe, beside, request), None
     except LorascopeError as error:
         inventory, problem = None, error
+    ignored = problem.what if isinstance(problem, IgnoredSizesError) else None
     subject = subject_of(
         recipe,
         inventory,
         stored=stored,
         engines=request.engines,
+        ignored_sizes=ignored,
         peft_version=installed_peft(),
     )
+    # That sizes are ignored is a finding.
+    problem = None if ignored is not None else problem
     return Checked(subject, findings_of(subject, request.rules), problem, notes)
 
 

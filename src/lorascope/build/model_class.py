@@ -36,6 +36,7 @@ MAIN_MAPPINGS: tuple[str, ...] = (
     "MODEL_FOR_CTC_MAPPING",
     "MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING",
     "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING",
+    "MODEL_FOR_TEXT_TO_WAVEFORM_MAPPING",
     "MODEL_MAPPING",
 )
 """Where the class of a model type is looked up when the config names none, first hit wins."""
@@ -117,12 +118,21 @@ def _class_for_task(config: Any, task_type: str) -> type[Any]:
 
 
 def _first_class(config: Any, mapping_names: Sequence[str]) -> type[Any] | None:
+    """Return the first class; one that takes only the config's text part if no other is there."""
+    listed: list[type[Any]] = []
     for name in mapping_names:
         mapping = getattr(modeling_auto, name)
         if type(config) in mapping:
             found: type[Any] | tuple[type[Any], ...] = mapping[type(config)]
-            return found[0] if isinstance(found, tuple) else found
-    return None
+            listed.append(found[0] if isinstance(found, tuple) else found)
+    whole = [each for each in listed if not _is_of_text_part(each, config)]
+    return next(iter((*whole, *listed)), None)
+
+
+def _is_of_text_part(found: type[Any], config: Any) -> bool:
+    """Whether it is built from `config.text_config` alone: `Llama4ForCausalLM` of `llama4`."""
+    part = getattr(type(config), "sub_configs", {}).get("text_config")
+    return part is not None and getattr(found, "config_class", None) is part
 
 
 def _is_concrete(stated: object) -> TypeGuard[type[Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lorascope.build.info import built_sizes
-from lorascope.core.errors import ModelConfigError
+from lorascope.core.errors import IgnoredSizesError
 from lorascope.source.config_fields import stated_config
 
 COMPARED = (
@@ -30,7 +30,7 @@ def require_stated_sizes(stated: Mapping[str, Any], config: Any) -> None:
         config: The `PretrainedConfig` made of it.
 
     Raises:
-        ModelConfigError: Names the fields, what was stated and what would be built.
+        IgnoredSizesError: Names the fields, what was stated and what would be built.
     """
     sub_names = getattr(type(config), "sub_configs", None)
     if not sub_names or any(isinstance(stated.get(name), Mapping) for name in sub_names):
@@ -53,7 +53,7 @@ def require_stated_sizes(stated: Mapping[str, Any], config: Any) -> None:
         if text_type and text_type != config.model_type
         else "Put the sizes under the sub-config they belong to."
     )
-    raise ModelConfigError(
+    raise IgnoredSizesError(
         f"The config is of type {config.model_type!r}, whose class ignores the sizes stated at "
         f"top level: {'; '.join(wrong)}.",
         hint,

@@ -27,6 +27,9 @@ _CANNOT_SAY: Mapping[Tool, frozenset[str]] = {
 TRL 1.16.0)."""
 
 
+_OTHERS = "Name other modules instead; 'lorascope inspect' lists them with their roles."
+
+
 def can_say(subject: Subject, peft_field: str) -> bool:
     """Whether the tool has a key for one of PEFT's fields."""
     return peft_field not in _CANNOT_SAY.get(subject.recipe.tool, frozenset())
@@ -34,7 +37,7 @@ def can_say(subject: Subject, peft_field: str) -> bool:
 
 def is_removable(reach: Reach, hit: Sequence[Module]) -> bool:
     """Whether an entry of a list reaches nothing but `hit`, and others reach something."""
-    return reach.is_listed and not reach.is_all and len(hit) == len(reach.modules)
+    return reach.is_listed and not reach.is_needed and len(hit) == len(reach.modules)
 
 
 def removal(reach: Reach, hit: Sequence[Module]) -> tuple[Edit, ...]:
@@ -48,6 +51,8 @@ def how_to_leave_out(subject: Subject, reach: Reach, hit: Sequence[Module]) -> s
     """Return a hint that keeps LoRA off `hit` and on all else that is reached."""
     if is_removable(reach, hit):
         return f"Remove it and {len(reach.alike)} more alike." if reach.alike else "Remove it."
+    if reach.is_listed and len(hit) == len(reach.modules):
+        return _OTHERS
     gone = {module.path for module in hit}
     others = [module for module in reached(subject) if module.path not in gone]
     excluding = endings(hit, others)
@@ -57,5 +62,5 @@ def how_to_leave_out(subject: Subject, reach: Reach, hit: Sequence[Module]) -> s
     if listing:
         return f"List the targets without: {quoted(listing)}."
     if not others:
-        return "Name other modules; 'lorascope inspect' lists them with their roles."
+        return _OTHERS
     return f"Name the targets by more than their last parts, so that {hit[0].path} is none of them."

@@ -9,6 +9,7 @@ from typing import Any
 from lorascope.checking.subject import Subject
 from lorascope.core.inventory import Module
 from lorascope.core.recipe import Tool
+from lorascope.core.roles import Kind
 from lorascope.matching import MatchedTarget, Reason, Where, explain
 
 _TARGETS = (Where.TARGET_MODULES, Where.TARGET_PARAMETERS)
@@ -27,8 +28,8 @@ class Reach:
     """Rows of the inventory, in model order."""
     is_listed: bool = False
     """Whether the user wrote it as an entry of a list."""
-    is_all: bool = False
-    """Whether nothing else reaches anything."""
+    is_needed: bool = False
+    """Whether no other entry reaches anything that LoRA may well adapt."""
     alike: tuple[str, ...] = ()
     """Further entries that `merged` told together with this one."""
 
@@ -52,12 +53,36 @@ def reaches(subject: Subject) -> tuple[Reach, ...]:
         Where.TARGET_MODULES: frozenset(subject.list_targets),
         Where.TARGET_PARAMETERS: frozenset(subject.asked.target_parameters or ()),
     }
+    sound = {key for key, rows in found.items() if any(map(_is_sound, rows))}
     return tuple(
-        Reach(where, entry, tuple(rows), entry in listed[where], len(found) == 1)
+        Reach(
+            where,
+            entry,
+            tuple(rows),
+            is_listed=entry in listed[where],
+            is_needed=len(sound) == ((where, entry) in sound),
+        )
         for (where, entry), rows in sorted(
             found.items(), key=lambda item: place.get(item[0], len(place))
         )
     )
+
+
+_UNSOUND = frozenset(
+    {
+        "forward_never_called",
+        "forward_bypassed_by_kernel",
+        "not_affine",
+        "router",
+        "state_space_kernel",
+        "unsupported_class",
+    }
+)
+
+
+def _is_sound(module: Module) -> bool:
+    stacked = module.kind is Kind.EXPERT_PARAMETER
+    return stacked or _UNSOUND.isdisjoint(module.hazards)
 
 
 def merged(found: Iterable[Reach]) -> tuple[Reach, ...]:
@@ -71,7 +96,6 @@ def merged(found: Iterable[Reach]) -> tuple[Reach, ...]:
         replace(
             group[0],
             modules=tuple(module for each in group for module in each.modules),
-            is_all=len(groups) == 1,
             alike=tuple(each.entry for each in group[1:]),
         )
         for group in groups.values()

@@ -23,6 +23,7 @@ def subject_of(
     *,
     stored: tuple[StoredTensor, ...] | None = None,
     engines: tuple[str, ...] = (),
+    ignored_sizes: str | None = None,
     peft_version: str = NEWEST,
 ) -> Subject:
     """Ask what PEFT does with a recipe on a model, and keep all of it together.
@@ -32,6 +33,8 @@ def subject_of(
         inventory: Of the bare base model; None if it is not known.
         stored: Tensors of the trained adapter; None if there is none.
         engines: Serving engines asked for.
+        ignored_sizes: Why the base model is not known, if its config states sizes that its class
+            ignores.
         peft_version: Whose behaviour to follow.
 
     Raises:
@@ -39,7 +42,13 @@ def subject_of(
     """
     asked = LoraSpec.from_dict(recipe.stated, where=recipe.origin)
     subject = Subject(
-        recipe, asked, asked, stored=stored, engines=engines, peft_version=peft_version
+        recipe,
+        asked,
+        asked,
+        stored=stored,
+        engines=engines,
+        ignored_sizes=ignored_sizes,
+        peft_version=peft_version,
     )
     if inventory is None:
         return subject

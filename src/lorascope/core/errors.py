@@ -52,6 +52,10 @@ class ModelConfigError(LorascopeError):
     """A model's config is malformed, contradicts itself or asks for impossible sizes."""
 
 
+class IgnoredSizesError(ModelConfigError):
+    """A config states sizes that its class ignores, so that another model would be built."""
+
+
 class ModelBuildError(LorascopeError):
     """transformers cannot build the model on the meta device, or built another one than asked."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lorascope.checking.missed import Why, missed_targets
+from lorascope.checking.missed_pattern import WhyPattern, missed_pattern
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import listed, shown
@@ -21,7 +22,8 @@ def find(subject: Subject) -> Iterator[Problem]:
     missed = missed_targets(subject)
     if len(missed) < len(subject.list_targets) or any(e.why is not Why.UNKNOWN for e in missed):
         return
-    if subject.pattern is not None and subject.list_targets == () and _is_word(subject.pattern):
+    pattern = missed_pattern(subject)
+    if pattern is not None and pattern.why is not WhyPattern.UNKNOWN:
         return
     near = list(dict.fromkeys(name for entry in entries for name in entry.nearest))
     asked = shown(entry.entry for entry in entries)
@@ -33,11 +35,6 @@ def find(subject: Subject) -> Iterator[Problem]:
         else f"See what there is: lorascope inspect {subject.model.model.reference} --names",
         where=entries[0].where,
     )
-
-
-def _is_word(pattern: str) -> bool:
-    """Whether a string is a bare name or a list of such, which is the matter of LT006."""
-    return all(part.strip().replace(".", "_").isidentifier() for part in pattern.split(","))
 
 
 RULE = Rule(

@@ -14,10 +14,11 @@ from lorascope.matching import Where
 
 
 def find(subject: Subject) -> Iterator[Problem]:
-    """Find entries that hit nothing beside others that do, where no other rule says why."""
-    if not any(entry.matched for entry in subject.entries_of(Where.TARGET_MODULES)):
+    """Find entries that hit nothing beside others of which that is not so, or is told elsewhere."""
+    every = missed_targets(subject)
+    if len(every) == len(subject.list_targets) and all(e.why is Why.UNKNOWN for e in every):
         return
-    for missed in missed_targets(subject):
+    for missed in every:
         if missed.why is Why.PATH:
             yield _half_a_path(missed)
         if missed.why is not Why.UNKNOWN:
@@ -25,10 +26,16 @@ def find(subject: Subject) -> Iterator[Problem]:
         near = missed.entry.nearest
         yield Problem(
             entry=missed.entry.entry,
-            message="It matches no module, and PEFT says nothing because other entries match.",
+            message=_message(subject),
             hint=f"The nearest real names are {listed(near)}." if near else "Remove it.",
             where=Where.TARGET_MODULES,
         )
+
+
+def _message(subject: Subject) -> str:
+    if subject.refused is not None or not subject.targets:
+        return "It matches no module."
+    return "It matches no module, and PEFT says nothing because other entries match."
 
 
 def _half_a_path(missed: Missed) -> Problem:

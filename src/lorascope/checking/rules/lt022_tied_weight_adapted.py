@@ -33,7 +33,7 @@ def find(subject: Subject) -> Iterator[Problem]:
 
 
 def _partners(subject: Subject) -> Mapping[str, tuple[str, ...]]:
-    """Return, for each module that shares a weight, the full names of the others that do."""
+    """Return, for each module that shares an embedding's or head's weight, the others' names."""
     groups: dict[str, list[str]] = {}
     for path, module in subject.modules.items():
         for parameter in module.parameters:
@@ -43,9 +43,19 @@ def _partners(subject: Subject) -> Mapping[str, tuple[str, ...]]:
     return {
         path: tuple(other for other in group if other != path)
         for group in groups.values()
+        if any(_is_table(subject, path) for path in group)
         for path in group
         if path
     }
+
+
+def _is_table(subject: Subject, path: str) -> bool:
+    """Whether it is an embedding or a head.
+
+    Blocks that share weights with each other by design, as Zamba's, are another matter.
+    """
+    row = subject.model.by_path.get(path)
+    return row is not None and row.role.group in ("embedding", "head")
 
 
 def _saved(subject: Subject, partners: Mapping[str, Sequence[str]]) -> dict[str, list[Module]]:
