@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 import builders
+import recipes
 from lorascope.core.errors import NoLoraError, RecipeError, SpecificationError
 from lorascope.core.recipe import Recipe
 from lorascope.formats.json_document import parse_json
@@ -14,12 +17,7 @@ from lorascope.formats.yaml_document import parse_yaml
 
 NUMBERS = "  rank: 4\n  scale: 10.0\n  dropout: 0.0\n"
 LLAMA = builders.llama(layers=3)
-
-
-def recipe_of(text: str) -> Recipe:
-    node = parse_yaml(text, "lora.yaml")
-    assert DIALECT.recognizes(node, Syntax.YAML)
-    return DIALECT.read(node, "lora.yaml")
+recipe_of = partial(recipes.of_yaml, DIALECT)
 
 
 def with_keys(keys: str, layers: int = -1) -> Recipe:
@@ -43,10 +41,10 @@ def test_a_file_is_put_into_peft_s_words() -> None:
     assert recipe.base_model == "mlx-community/m"
     assert recipe.options == {"fine_tune_type": "dora", "num_layers": 8, "scale": 2.5}
     assert recipe.key("lora_alpha") == "lora_parameters.scale"
-    spot = recipe.spot("target_modules", "self_attn.v_proj")
-    assert spot is not None
-    assert text[spot.start : spot.end] == '"self_attn.v_proj"'
-    assert recipe.spot("lora_alpha") == recipe.spot("", "scale")
+    assert (
+        recipes.written(recipe, text, "target_modules", "self_attn.v_proj") == '"self_attn.v_proj"'
+    )
+    assert recipes.written(recipe, text, "lora_alpha") == "2.5"
 
 
 def test_the_defaults_are_mlx_lm_s_own() -> None:
@@ -123,7 +121,7 @@ def test_the_saved_configuration_is_read_too() -> None:
 
 
 def test_training_of_whole_layers_is_no_lora() -> None:
-    with pytest.raises(NoLoraError, match=r"lora\.yaml, line 2: fine_tune_type is 'full'"):
+    with pytest.raises(NoLoraError, match=r"train\.yaml, line 2: fine_tune_type is 'full'"):
         recipe_of("model: m\nfine_tune_type: full\n")
 
 
@@ -140,7 +138,7 @@ def test_training_of_whole_layers_is_no_lora() -> None:
             "line 2: lora_parameters.keys is 'self_attn.q_proj'; expected a list of names",
         ),
         ("lora_parameters:\nfine_tune_type: qlora", "fine_tune_type is 'qlora'; expected 'lora'"),
-        ("lora_parameters:\nnum_layers: all", "line 2: num_layers is 'all'; expected an integer"),
+        ("lora_parameters:\nnum_layers: all", "num_layers is 'all'; expected a whole number"),
     ],
 )
 def test_what_mlx_lm_refuses_is_an_error_that_says_where(text: str, message: str) -> None:

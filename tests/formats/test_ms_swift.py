@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 
 import builders
+import recipes
 from lorascope.core.errors import NoLoraError, RecipeError
 from lorascope.core.inventory import Inventory
-from lorascope.core.recipe import Recipe
 from lorascope.core.roles import Role, Tower
 from lorascope.formats.json_document import parse_json
 from lorascope.formats.ms_swift import DIALECT
@@ -18,18 +19,8 @@ from lorascope.formats.shell_document import parse_shell
 from lorascope.formats.yaml_document import parse_yaml
 
 LLAMA = builders.llama()
-
-
-def of_command(text: str) -> Recipe:
-    (node,) = parse_shell(text, "train.sh")
-    assert DIALECT.recognizes(node, Syntax.SHELL)
-    return DIALECT.read(node, "train.sh")
-
-
-def of_yaml(text: str) -> Recipe:
-    node = parse_yaml(text, "sft.yaml")
-    assert DIALECT.recognizes(node, Syntax.YAML)
-    return DIALECT.read(node, "sft.yaml")
+of_command = partial(recipes.of_command, DIALECT)
+of_yaml = partial(recipes.of_yaml, DIALECT)
 
 
 def qwen_vl(**info: str) -> Inventory:
@@ -84,9 +75,7 @@ def test_a_command_is_put_into_peft_s_words() -> None:
         "freeze_vit": False,
     }
     assert recipe.unknown == {}
-    spot = recipe.spot("target_modules", "v_proj")
-    assert spot is not None
-    assert text[spot.start : spot.end] == "'v_proj'"
+    assert recipes.written(recipe, text, "target_modules", "v_proj") == "'v_proj'"
 
 
 def test_files_are_read_by_the_same_keys() -> None:
@@ -231,7 +220,7 @@ def test_a_command_that_only_names_a_file_says_to_check_that() -> None:
 def test_values_of_a_wrong_type_are_errors_that_say_where() -> None:
     with pytest.raises(RecipeError) as raised:
         of_yaml("model: m\nlora_rank: [8]\n")
-    assert raised.value.what == "sft.yaml, line 2: lora_rank is [8]; expected an integer."
+    assert raised.value.what == "train.yaml, line 2: lora_rank is [8]; expected a whole number."
 
 
 def test_misspelt_keys_are_named_and_others_left_alone() -> None:

@@ -11,6 +11,7 @@ from lorascope.core.recipe import Recipe, Tool
 from lorascope.core.spec import LoraSpec
 from lorascope.formats import hand, read_recipes
 from lorascope.formats.peft import _OTHERS, FIELDS
+from recipes import written
 
 TEXT = """{
   "base_model_name_or_path": "owner/name",
@@ -29,11 +30,6 @@ TEXT = """{
 
 def read(text: str) -> Recipe:
     return read_recipes(text, "adapter_config.json")[0]
-
-
-def written(recipe: Recipe, text: str, field: str, entry: str | None = None) -> str:
-    spot = recipe.spots[field, entry]
-    return text[spot.start : spot.end]
 
 
 def test_every_field_is_read_and_handed_on_as_it_is() -> None:

@@ -13,6 +13,7 @@ from lorascope.formats.node import Syntax
 from lorascope.formats.torchtune import DIALECT
 from lorascope.formats.torchtune_models import HUB_IDS, TIED
 from lorascope.formats.yaml_document import parse_yaml
+from recipes import of_yaml
 
 
 def recipe_of(builder: str = "llama3_1.lora_llama3_1_8b", **keys: str) -> Recipe:
@@ -20,9 +21,7 @@ def recipe_of(builder: str = "llama3_1.lora_llama3_1_8b", **keys: str) -> Recipe
     text = f"model:\n  _component_: torchtune.models.{builder}\n" + "".join(
         f"  {key}: {value}\n" for key, value in lines.items()
     )
-    node = parse_yaml(text, "8B_lora.yaml")
-    assert DIALECT.recognizes(node, Syntax.YAML)
-    return DIALECT.read(node, "8B_lora.yaml")
+    return of_yaml(DIALECT, text)
 
 
 def targets(recipe: Recipe, inventory: Inventory) -> list[str]:
@@ -173,7 +172,7 @@ def test_a_builder_without_lora_is_no_lora() -> None:
             {"lora_attn_modules": "q_proj"},
             "line 3: model.lora_attn_modules is 'q_proj'; expected a list of names",
         ),
-        ({"lora_rank": "eight"}, "line 4: model.lora_rank is 'eight'; expected an integer"),
+        ({"lora_rank": "eight"}, "line 4: model.lora_rank is 'eight'; expected a whole number"),
     ],
 )
 def test_what_torchtune_refuses_is_an_error_that_says_where(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 import builders
+import recipes
 from lorascope.core.errors import NoLoraError, RecipeError
-from lorascope.core.recipe import Recipe, Tool
+from lorascope.core.recipe import Tool
 from lorascope.core.spec import LoraSpec
 from lorascope.formats.node import Syntax
 from lorascope.formats.shell_document import parse_shell
@@ -16,18 +18,8 @@ from lorascope.formats.trl import DIALECT
 from lorascope.formats.yaml_document import parse_yaml
 
 LLAMA = builders.llama()
-
-
-def of_command(text: str) -> Recipe:
-    (node,) = parse_shell(text, "train.sh")
-    assert DIALECT.recognizes(node, Syntax.SHELL)
-    return DIALECT.read(node, "train.sh")
-
-
-def of_yaml(text: str) -> Recipe:
-    node = parse_yaml(text, "sft.yaml")
-    assert DIALECT.recognizes(node, Syntax.YAML)
-    return DIALECT.read(node, "sft.yaml")
+of_command = partial(recipes.of_command, DIALECT)
+of_yaml = partial(recipes.of_yaml, DIALECT)
 
 
 def test_a_command_is_put_into_peft_s_words() -> None:
@@ -50,12 +42,8 @@ def test_a_command_is_put_into_peft_s_words() -> None:
     assert (recipe.base_model, recipe.revision) == ("Qwen/Qwen3-8B", "v1")
     assert recipe.options == {"use_peft": True, "load_in_4bit": True}
     assert recipe.key("target_modules") == "--lora_target_modules"
-    spot = recipe.spot("target_modules", "v_proj")
-    assert spot is not None
-    assert text[spot.start : spot.end] == "v_proj"
-    whole = recipe.spot("target_modules")
-    assert whole is not None
-    assert text[whole.start : whole.end] == "q_proj v_proj"
+    assert recipes.written(recipe, text, "target_modules", "v_proj") == "v_proj"
+    assert recipes.written(recipe, text, "target_modules") == "q_proj v_proj"
     assert recipe.unknown == {}
 
 
@@ -125,10 +113,10 @@ def test_what_trains_the_whole_model_is_no_lora(text: str, message: str) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("--lora_r x", "train.sh, line 1: --lora_r is 'x'; expected an integer."),
-        ("--lora_r 8 9", "train.sh, line 1: --lora_r is ['8', '9']; expected an integer."),
-        ("--lora_r", "train.sh, line 1: --lora_r is True; expected an integer."),
-        ("--lora_alpha 1.5", "--lora_alpha is '1.5'; expected an integer."),
+        ("--lora_r x", "train.sh, line 1: --lora_r is 'x'; expected a whole number."),
+        ("--lora_r 8 9", "train.sh, line 1: --lora_r is ['8', '9']; expected a whole number."),
+        ("--lora_r", "train.sh, line 1: --lora_r is True; expected a whole number."),
+        ("--lora_alpha 1.5", "--lora_alpha is '1.5'; expected a whole number."),
         ("--lora_dropout nan", "--lora_dropout is 'nan'; expected a number."),
         ("--use_dora maybe", "--use_dora is 'maybe'; expected true or false."),
         ("--lora_r $R", "Write the value itself in place of the variable."),
@@ -148,9 +136,7 @@ def test_misspelt_keys_are_named_and_others_left_alone() -> None:
         "lora_rank": ("lora_r",),
         "lora_target_module": ("lora_target_modules",),
     }
-    spot = recipe.spot("", "lora_rank")
-    assert spot is not None
-    assert text[spot.start : spot.end] == "--lora_rank"
+    assert recipes.written(recipe, text, "", "lora_rank") == "--lora_rank"
 
 
 def test_a_model_named_by_an_unknown_variable_is_not_known() -> None:

@@ -94,6 +94,10 @@ def _missed(subject: Subject, where: Where) -> Iterator[Missed]:
     for entry in entries:
         if not names.has(entry.entry, where):
             yield _explained(entry, where, names)
+        elif subject.recipe.tool is Tool.MLX_LM and where is Where.TARGET_MODULES:
+            paths = names.inside_blocks(entry.entry)
+            if entry.entry not in paths:
+                yield Missed(entry, Why.PATH, paths)
 
 
 def _explained(entry: EntryMatch, where: Where, names: _Names) -> Missed:

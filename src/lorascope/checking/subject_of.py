@@ -97,10 +97,16 @@ def _entries(
     )
 
 
+_LINEAR_FLAG = "lora_target_linear"
+"""What asks for every linear in Axolotl."""
+
+
 def _chosen_by_tool(recipe: Recipe, match: Match) -> EntryMatch:
     """Return one entry for all that a tool chooses by itself, under the word that asks for it."""
     stated = recipe.options.get(recipe.key("target_modules"))
     entry = stated if isinstance(stated, str) else f"chosen by {recipe.tool}"
+    if recipe.options.get(_LINEAR_FLAG):
+        entry = _LINEAR_FLAG
     paths = tuple(target.path for target in match.targets if not target.is_parameter)
     why = "The tool puts names in its place."
     return EntryMatch(Where.TARGET_MODULES, entry, len(paths), paths, why)

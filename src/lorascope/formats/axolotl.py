@@ -13,31 +13,31 @@ from lorascope.core.errors import NoLoraError, SpecificationError
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.recipe import Recipe, Tool
 from lorascope.core.roles import Kind
-from lorascope.formats import fields as forms
+from lorascope.formats import forms
 from lorascope.formats.dialect import Dialect
-from lorascope.formats.fields import Key, read_fields, read_options, read_value, text_of
-from lorascope.formats.near_keys import near_keys, spots_of_keys
+from lorascope.formats.keys import Key, names_of, read_keys, text_of
+from lorascope.formats.near_keys import unknown_keys
 from lorascope.formats.node import Node, Syntax
 from lorascope.matching.names import EntryList, visited_modules
 
 KEYS = (
-    Key("lora_r", "r", forms.WHOLE),
-    Key("lora_alpha", "lora_alpha", forms.WHOLE),
-    Key("lora_dropout", "lora_dropout", forms.REAL),
-    Key("lora_target_modules", "target_modules", forms.NAMES_OR_TEXT),
-    Key("lora_target_parameters", "target_parameters", forms.NAMES_OR_TEXT),
-    Key("lora_modules_to_save", "modules_to_save", forms.NAMES),
-    Key("lora_rank_pattern", "rank_pattern", forms.BY_NAME),
-    Key("lora_alpha_pattern", "alpha_pattern", forms.BY_NAME),
-    Key("lora_fan_in_fan_out", "fan_in_fan_out", forms.FLAG),
-    Key("peft_layers_to_transform", "layers_to_transform", forms.INDICES),
-    Key("peft_layers_pattern", "layers_pattern", forms.NAMES),
-    Key("peft_layer_replication", "layer_replication", forms.RANGES),
-    Key("peft_init_lora_weights", "init_lora_weights", forms.FLAG_OR_TEXT),
-    Key("peft_use_dora", "use_dora", forms.FLAG),
-    Key("peft_use_rslora", "use_rslora", forms.FLAG),
-    Key("peft_trainable_token_indices", "trainable_token_indices", forms.TOKENS),
-    Key("peft_ensure_weight_tying", "ensure_weight_tying", forms.FLAG),
+    Key("lora_r", forms.LOOSE_WHOLE, "r"),
+    Key("lora_alpha", forms.LOOSE_WHOLE, "lora_alpha"),
+    Key("lora_dropout", forms.NUMBER, "lora_dropout"),
+    Key("lora_target_modules", forms.NAMES_OR_TEXT, "target_modules"),
+    Key("lora_target_parameters", forms.NAMES_OR_TEXT, "target_parameters"),
+    Key("lora_modules_to_save", forms.NAMES, "modules_to_save"),
+    Key("lora_rank_pattern", forms.BY_NAME, "rank_pattern"),
+    Key("lora_alpha_pattern", forms.BY_NAME, "alpha_pattern"),
+    Key("lora_fan_in_fan_out", forms.FLAG, "fan_in_fan_out"),
+    Key("peft_layers_to_transform", forms.INDICES, "layers_to_transform"),
+    Key("peft_layers_pattern", forms.NAMES, "layers_pattern"),
+    Key("peft_layer_replication", forms.RANGES, "layer_replication"),
+    Key("peft_init_lora_weights", forms.FLAG_OR_TEXT, "init_lora_weights"),
+    Key("peft_use_dora", forms.FLAG, "use_dora"),
+    Key("peft_use_rslora", forms.FLAG, "use_rslora"),
+    Key("peft_trainable_token_indices", forms.TOKENS, "trainable_token_indices"),
+    Key("peft_ensure_weight_tying", forms.FLAG, "ensure_weight_tying"),
 )
 """Of the LoRA part. There is none for exclusions: 0.19.0 reads `lora_exclude_modules` after it has
 dropped every key that its schema does not know, which this one is."""
@@ -58,14 +58,14 @@ _OTHERS = (
 )
 """Further keys near to those."""
 
-OPTIONS = (
+_LINEAR = Key("lora_target_linear", forms.FLAG)
+_AS_WRITTEN = (
     "adapter",
     "load_in_4bit",
     "load_in_8bit",
     "gptq",
     "model_quantization_config",
     "quantize_moe_experts",
-    "lora_target_linear",
     "lora_model_dir",
     "relora",
     "unfrozen_parameters",
@@ -78,6 +78,8 @@ OPTIONS = (
     "overrides_of_model_config",
     "plugins",
 )
+OPTIONS = (_LINEAR, *(Key(name, forms.ANYTHING) for name in _AS_WRITTEN))
+"""Only the first is known by its type."""
 
 _OWN = frozenset(
     {
@@ -110,21 +112,14 @@ def _recognizes(root: Node, syntax: Syntax) -> bool:
 
 def _read(root: Node, origin: str) -> Recipe:
     _check_adapter(root, origin)
-    fields = read_fields(root, KEYS, origin)
-    linear = root.fields.get("lora_target_linear")
-    if linear is not None and linear.value is not None:
-        read_value(linear, "lora_target_linear", forms.FLAG, origin)
-    unknown = near_keys(root, {key.field: key.name for key in KEYS}, _OTHERS)
-    return Recipe(
+    reading = read_keys(root, (*KEYS, *OPTIONS), origin)
+    reading.key_of = names_of(KEYS) | reading.key_of
+    reading.add_unknown(root, unknown_keys(root, KEYS, _OTHERS))
+    return reading.recipe(
         Tool.AXOLOTL,
         origin,
-        fields.stated,
-        base_model=text_of(root, "base_model", origin),
-        revision=text_of(root, "revision_of_model", origin),
-        key_of={key.field: key.name for key in KEYS} | fields.key_of,
-        spots=fields.spots | spots_of_keys(root, unknown),
-        options=read_options(root, OPTIONS),
-        unknown=unknown,
+        text_of(root, "base_model", where=origin),
+        text_of(root, "revision_of_model", where=origin),
     )
 
 

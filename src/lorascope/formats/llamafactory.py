@@ -8,31 +8,33 @@ from typing import Any
 from lorascope.core.errors import NoLoraError
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Recipe, Spot, Tool
-from lorascope.formats import fields as forms
+from lorascope.formats import forms
 from lorascope.formats.comma import pieces
 from lorascope.formats.dialect import Dialect
-from lorascope.formats.fields import Fields, Key, read_fields, read_options, text_of
+from lorascope.formats.keys import Key, Reading, names_of, read_keys, text_of
 from lorascope.formats.llamafactory_targets import saved_modules, target_modules
-from lorascope.formats.near_keys import near_keys, spots_of_keys
+from lorascope.formats.near_keys import unknown_keys
 from lorascope.formats.node import Node, Syntax
 
 KEYS = (
-    Key("lora_rank", "r", forms.STRICT_WHOLE),
-    Key("lora_alpha", "lora_alpha", forms.STRICT_WHOLE),
-    Key("lora_dropout", "lora_dropout", forms.REAL),
-    Key("lora_target", "target_modules", forms.NAMES_OR_TEXT),
-    Key("additional_target", "modules_to_save", forms.NAMES_OR_TEXT),
-    Key("use_rslora", "use_rslora", forms.FLAG),
-    Key("use_dora", "use_dora", forms.FLAG),
+    Key("lora_rank", forms.STRICT_WHOLE, "r"),
+    Key("lora_alpha", forms.STRICT_WHOLE, "lora_alpha"),
+    Key("lora_dropout", forms.NUMBER, "lora_dropout"),
+    Key("lora_target", forms.NAMES_OR_TEXT, "target_modules"),
+    Key("additional_target", forms.NAMES_OR_TEXT, "modules_to_save"),
+    Key("use_rslora", forms.FLAG, "use_rslora"),
+    Key("use_dora", forms.FLAG, "use_dora"),
 )
 """Of the LoRA part. Source: llamafactory 0.9.5, `LoraArguments` in `hparams/finetuning_args.py`."""
 
-OPTIONS = (
+_FREEZING = (
+    Key("freeze_vision_tower", forms.ANYTHING),
+    Key("freeze_multi_modal_projector", forms.ANYTHING),
+    Key("freeze_language_model", forms.ANYTHING),
+)
+_OTHER_OPTIONS = (
     "stage",
     "finetuning_type",
-    "freeze_vision_tower",
-    "freeze_multi_modal_projector",
-    "freeze_language_model",
     "use_llama_pro",
     "freeze_trainable_layers",
     "pissa_init",
@@ -46,9 +48,10 @@ OPTIONS = (
     "use_unsloth",
     "use_kt",
 )
+OPTIONS = (*_FREEZING, *(Key(name, forms.ANYTHING) for name in _OTHER_OPTIONS))
 
 _OTHERS = (
-    *OPTIONS,
+    *_OTHER_OPTIONS,
     "loraplus_lr_ratio",
     "loraplus_lr_embedding",
     "apollo_rank",
@@ -62,7 +65,6 @@ _OTHERS = (
 )
 """Further keys near to those."""
 
-_FREEZING = ("freeze_vision_tower", "freeze_multi_modal_projector", "freeze_language_model")
 _METHOD = frozenset({"finetuning_type", "lora_target", "lora_rank", "additional_target"})
 _OWN = frozenset({"template", "stage", "cutoff_len", "infer_backend", "export_dir", *_METHOD})
 _TRAINING = frozenset({"stage", "do_train", "dataset", *_METHOD})
@@ -79,25 +81,18 @@ def _recognizes(root: Node, syntax: Syntax) -> bool:
 def _read(root: Node, origin: str) -> Recipe:
     """Read a file; `lora_target: all` is an option, as it stands for names only on a model."""
     _check_method(root, origin)
-    fields = read_fields(root, KEYS, origin)
-    options = read_options(root, OPTIONS)
+    reading = read_keys(root, (*KEYS, *OPTIONS), origin)
     for name in ("target_modules", "modules_to_save"):
-        _split(root, fields, name)
-    if fields.stated.get("target_modules") == (_ALL,):
-        options["lora_target"] = fields.stated.pop("target_modules")[0]
-    key_of = {key.field: key.name for key in KEYS}
-    unknown = near_keys(root, key_of, _OTHERS)
-    unknown |= _misspelt_freezing(root, unknown)
-    return Recipe(
+        _split(root, reading, name)
+    if reading.stated.get("target_modules") == (_ALL,):
+        reading.options["lora_target"] = reading.stated.pop("target_modules")[0]
+    reading.key_of = names_of(KEYS) | {"init_lora_weights": "pissa_init"}
+    reading.add_unknown(root, unknown_keys(root, (*KEYS, *_FREEZING), _OTHERS))
+    return reading.recipe(
         Tool.LLAMAFACTORY,
         origin,
-        fields.stated,
-        base_model=text_of(root, "model_name_or_path", origin),
-        revision=text_of(root, "model_revision", origin),
-        key_of=key_of | {"init_lora_weights": "pissa_init"},
-        spots=fields.spots | spots_of_keys(root, unknown),
-        options=options,
-        unknown=unknown,
+        text_of(root, "model_name_or_path", where=origin),
+        text_of(root, "model_revision", where=origin),
     )
 
 
@@ -115,28 +110,20 @@ def _check_method(root: Node, origin: str) -> None:
         )
 
 
-def _misspelt_freezing(
-    root: Node, known: Mapping[str, tuple[str, ...]]
-) -> dict[str, tuple[str, ...]]:
-    """Keys near to those that decide which towers are adapted."""
-    found = near_keys(root, {name: name for name in _FREEZING}, _OTHERS)
-    return {key: meant for key, meant in found.items() if meant and key not in known}
-
-
-def _split(root: Node, fields: Fields, name: str) -> None:
+def _split(root: Node, reading: Reading, name: str) -> None:
     """Read text as names with commas between, each with its place."""
-    value = fields.stated.get(name)
+    value = reading.stated.get(name)
     if not isinstance(value, str):
         return
-    node = root.fields[fields.key_of[name]]
+    node = root.fields[reading.key_of[name]]
     parts = pieces(value)
-    fields.stated[name] = tuple(part.text for part in parts)
+    reading.stated[name] = tuple(part.text for part in parts)
     first = _first_offset(node)
     for part in parts if first is not None else ():
         at = first + part.start if first is not None else 0
         column = node.spot.column + at - node.spot.start
         spot = Spot(at, at + len(part.text), node.spot.line, column)
-        fields.spots.setdefault((name, part.text), spot)
+        reading.spots.setdefault((name, part.text), spot)
 
 
 def _first_offset(node: Node) -> int | None:

@@ -12,7 +12,7 @@ from lorascope.core.errors import SpecificationError
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Recipe
 from lorascope.core.roles import Kind
-from lorascope.formats.fields import is_on
+from lorascope.formats.forms import is_on
 from lorascope.formats.llamafactory_towers import TOWERS
 
 _HEADS = {"chatglm": ("output_layer",), "internlm2": ("output",)}

@@ -11,41 +11,30 @@ from typing import Any
 from lorascope.core.errors import NoLoraError, RecipeError, SpecificationError
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Recipe, Tool
+from lorascope.formats import forms
 from lorascope.formats.dialect import Dialect
+from lorascope.formats.keys import Key, Reading, read_keys, text_of
 from lorascope.formats.mlx_targets import mlx_targets
+from lorascope.formats.near_keys import unknown_keys
 from lorascope.formats.node import Node, Syntax
-from lorascope.formats.tool_keys import (
-    INTEGER,
-    LIST,
-    NAME,
-    NUMBER,
-    Key,
-    Reading,
-    key_spots,
-    read_keys,
-    text_of,
-    unknown_keys,
-)
 
 _SECTION = "lora_parameters"
-_TOP_KEYS = (Key("fine_tune_type", NAME), Key("num_layers", INTEGER))
+_TOP_KEYS = (Key("fine_tune_type", forms.TEXT), Key("num_layers", forms.WHOLE))
 _LORA_KEYS = (
-    Key("keys", LIST, "target_modules"),
-    Key("rank", INTEGER, "r"),
-    Key("scale", NUMBER),
-    Key("dropout", NUMBER, "lora_dropout"),
+    Key("keys", forms.NAMES, "target_modules"),
+    Key("rank", forms.WHOLE, "r"),
+    Key("scale", forms.NUMBER, "lora_alpha"),
+    Key("dropout", forms.NUMBER, "lora_dropout"),
 )
+_ALL_KEYS = (
+    *_TOP_KEYS,
+    *(Key(f"{_SECTION}.{key.name}", key.form, key.field) for key in _LORA_KEYS),
+)
+"""By what a key at the top of the file may mean."""
 _NEEDED = ("rank", "scale", "dropout")
 """What a `lora_parameters` of one's own must have: it replaces the defaults as a whole."""
-_MEANT = {
-    "alpha": "scale",
-    "lora_alpha": "scale",
-    "r": "rank",
-    "lora_rank": "rank",
-    "lora_dropout": "dropout",
-    "target_modules": "keys",
-    "lora_layers": "num_layers",
-}
+_MEANT = {"lora_layers": "num_layers", "use_dora": "fine_tune_type"}
+"""What earlier releases and other tools call its own settings."""
 _NUM_LAYERS = 16
 _RANK = 8
 _SCALE = 20.0
@@ -61,29 +50,12 @@ def _recognizes(node: Node, syntax: Syntax) -> bool:
 def _read(node: Node, origin: str) -> Recipe:
     reading = read_keys(node, _TOP_KEYS, origin)
     _check_type(node, reading, origin)
-    unknown = unknown_keys(node, [k.name for k in _TOP_KEYS], (_SECTION,))
-    spots = key_spots(node, unknown)
+    reading.add_unknown(node, unknown_keys(node, _ALL_KEYS, (_SECTION,), meant=_MEANT))
     section = node.fields.get(_SECTION)
     if section is not None and section.value is not None:
-        found = _read_section(section, origin)
-        reading.stated |= found.stated
-        reading.key_of |= found.key_of
-        reading.spots |= found.spots
-        reading.options |= found.options
-        inside = unknown_keys(section, [k.name for k in _LORA_KEYS], meant=_MEANT, is_closed=True)
-        spots |= key_spots(section, inside)
-        unknown |= inside
+        reading.add(_read_section(section, origin))
     _scale(reading)
-    return Recipe(
-        Tool.MLX_LM,
-        origin,
-        reading.stated,
-        base_model=text_of(node, "model"),
-        key_of=reading.key_of,
-        spots=reading.spots | spots,
-        options=reading.options,
-        unknown=unknown,
-    )
+    return reading.recipe(Tool.MLX_LM, origin, text_of(node, "model", where=origin))
 
 
 def _check_type(node: Node, reading: Reading, origin: str) -> None:
@@ -117,18 +89,18 @@ def _read_section(section: Node, origin: str) -> Reading:
             "mlx-lm expects rank, scale and dropout wherever it is given.",
             "scale is what others call alpha / r." if "scale" in lacking else None,
         )
-    return read_keys(section, _LORA_KEYS, origin, section=f"{_SECTION}.")
+    reading = read_keys(section, _LORA_KEYS, origin, section=f"{_SECTION}.")
+    unknown = unknown_keys(section, _LORA_KEYS, meant=_MEANT, is_closed=True)
+    reading.add_unknown(section, unknown)
+    return reading
 
 
 def _scale(reading: Reading) -> None:
     """Say the scale, which mlx-lm multiplies with directly, as PEFT's alpha = scale · r."""
-    scale = reading.options.get("scale")
-    if scale is None:
-        return
-    reading.stated["lora_alpha"] = scale * reading.stated.get("r", _RANK)
-    reading.key_of["lora_alpha"] = f"{_SECTION}.scale"
-    if ("", "scale") in reading.spots:
-        reading.spots["lora_alpha", None] = reading.spots["", "scale"]
+    scale = reading.stated.get("lora_alpha")
+    if scale is not None:
+        reading.options["scale"] = scale
+        reading.stated["lora_alpha"] = scale * reading.stated.get("r", _RANK)
 
 
 def _hand(recipe: Recipe, inventory: Inventory) -> Mapping[str, Any]:

@@ -12,7 +12,10 @@ from typing import Any
 from lorascope.core.errors import NoLoraError
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Recipe, Tool
+from lorascope.formats import forms
 from lorascope.formats.dialect import Dialect
+from lorascope.formats.keys import Key, Reading, read_keys, text_of
+from lorascope.formats.near_keys import unknown_keys
 from lorascope.formats.node import Node, Syntax
 from lorascope.formats.swift_targets import (
     ALL_EMBEDDING,
@@ -22,71 +25,65 @@ from lorascope.formats.swift_targets import (
     norm_names,
     swift_targets,
 )
-from lorascope.formats.tool_keys import (
-    FLAG,
-    INTEGER,
-    NAME,
-    NAMES,
-    NUMBER,
-    SCALAR,
-    Key,
-    Reading,
-    is_command,
-    key_spots,
-    read_keys,
-    text_of,
-    unknown_keys,
-)
 
 KEYS = (
-    Key("target_modules", NAMES, "target_modules"),
-    Key("target_regex", NAME, "target_modules"),
-    Key("target_parameters", NAMES, "target_parameters"),
-    Key("modules_to_save", NAMES, "modules_to_save"),
-    Key("lora_rank", INTEGER, "r"),
-    Key("lora_alpha", NUMBER, "lora_alpha"),
-    Key("lora_dropout", NUMBER, "lora_dropout"),
-    Key("lora_bias", NAME, "bias"),
-    Key("use_rslora", FLAG, "use_rslora"),
-    Key("use_dora", FLAG, "use_dora"),
-    Key("task_type", NAME, "task_type"),
-    Key("freeze_llm", FLAG),
-    Key("freeze_vit", FLAG),
-    Key("freeze_aligner", FLAG),
-    Key("train_type", NAME),
-    Key("tuner_type", NAME),
-    Key("tuner_backend", NAME),
-    Key("use_swift_lora", FLAG),
-    Key("init_weights", SCALAR),
-    Key("model_type", NAME),
-    Key("rlhf_type", NAME),
-    Key("quant_method", NAME),
-    Key("quant_bits", SCALAR),
-    Key("config", NAME),
+    Key("target_modules", forms.NAME_OR_NAMES, "target_modules"),
+    Key("target_regex", forms.TEXT, "target_modules"),
+    Key("target_parameters", forms.NAME_OR_NAMES, "target_parameters"),
+    Key("modules_to_save", forms.NAME_OR_NAMES, "modules_to_save"),
+    Key("lora_rank", forms.WHOLE, "r"),
+    Key("lora_alpha", forms.NUMBER, "lora_alpha"),
+    Key("lora_dropout", forms.NUMBER, "lora_dropout"),
+    Key("lora_bias", forms.TEXT, "bias"),
+    Key("use_rslora", forms.FLAG, "use_rslora"),
+    Key("use_dora", forms.FLAG, "use_dora"),
+    Key("task_type", forms.TEXT, "task_type"),
 )
-"""`train_type` is what 3.x calls `tuner_type`; 4.6.0 refuses it."""
-_LORA_KEYS = tuple(key.name for key in KEYS[: [k.name for k in KEYS].index("tuner_backend")])
-_OTHER_KEYS = (
-    "boft_dropout", "freeze_parameters", "galore_rank", "galore_target_modules", "init_weights",
-    "local_rank", "lora_dtype", "model_type", "optim_target_modules", "trainable_parameters",
-    "tuner_backend", "use_ray", "use_swift_lora", "vera_dropout", "vera_rank",
-)  # fmt: skip
+_OF_LORA = (
+    Key("freeze_llm", forms.FLAG),
+    Key("freeze_vit", forms.FLAG),
+    Key("freeze_aligner", forms.FLAG),
+    Key("train_type", forms.TEXT),
+    Key("tuner_type", forms.TEXT),
+)
+"""Its own settings of the LoRA part. `train_type` is what 3.x calls `tuner_type`; 4.6.0 refuses
+it."""
+_OPTIONS = (
+    Key("tuner_backend", forms.TEXT),
+    Key("use_swift_lora", forms.FLAG),
+    Key("init_weights", forms.TEXT_OR_NUMBER),
+    Key("model_type", forms.TEXT),
+    Key("rlhf_type", forms.TEXT),
+    Key("quant_method", forms.TEXT),
+    Key("quant_bits", forms.TEXT_OR_NUMBER),
+    Key("config", forms.TEXT),
+)
+_LORA_KEYS = frozenset(key.name for key in (*KEYS, *_OF_LORA))
+_OTHERS = (
+    *(key.name for key in _OPTIONS),
+    "boft_dropout",
+    "freeze_parameters",
+    "galore_rank",
+    "galore_target_modules",
+    "local_rank",
+    "lora_dtype",
+    "optim_target_modules",
+    "trainable_parameters",
+    "use_ray",
+    "vera_dropout",
+    "vera_rank",
+)
 """Keys that ms-swift has and that look like one of the LoRA part, or are read above."""
 _MEANT = {
-    "lora_r": "lora_rank",
-    "lora_target": "target_modules",
-    "lora_target_modules": "target_modules",
     "lora_target_regex": "target_regex",
-    "lora_modules_to_save": "modules_to_save",
-    "lora_target_parameters": "target_parameters",
-    "lora_dropout_p": "lora_dropout",
+    "init_lora_weights": "init_weights",
     "sft_type": "tuner_type",
     "freeze_vision_tower": "freeze_vit",
     "freeze_multi_modal_projector": "freeze_aligner",
     "freeze_language_model": "freeze_llm",
 }
 """Keys of other tools, and of ms-swift 2.x, for the same."""
-_TELLING = frozenset(_LORA_KEYS) - {"task_type", "modules_to_save", "use_dora", "use_rslora"}
+_TELLING = _LORA_KEYS - {"task_type", "modules_to_save", "use_dora", "use_rslora"}
 """Keys that, beside `model`, say that a file is for ms-swift."""
 _LORA_TUNERS = frozenset({"lora", "longlora", "lora_llm"})
 
@@ -111,7 +108,7 @@ _TASK_TYPES = {
 
 def _recognizes(node: Node, syntax: Syntax) -> bool:
     if syntax is Syntax.SHELL:
-        return is_command(node) and str(node.fields[""].value).startswith("swift ")
+        return node.is_command and str(node.fields[""].value).startswith("swift ")
     keys = node.fields.keys()
     model = node.fields.get("model")
     if model is None or not isinstance(model.value, str) or keys & _OTHER_TOOLS:
@@ -120,20 +117,16 @@ def _recognizes(node: Node, syntax: Syntax) -> bool:
 
 
 def _read(node: Node, origin: str) -> Recipe:
-    reading = read_keys(node, KEYS, origin)
+    reading = read_keys(node, (*KEYS, *_OF_LORA, *_OPTIONS), origin)
     _check_tuner(node, reading.options, origin)
     _take_text_apart(node, reading)
-    unknown = unknown_keys(node, _LORA_KEYS, _OTHER_KEYS, meant=_MEANT)
-    return Recipe(
+    unknown = unknown_keys(node, (*KEYS, *_OF_LORA), _OTHERS, meant=_MEANT)
+    reading.add_unknown(node, unknown)
+    return reading.recipe(
         Tool.MS_SWIFT,
         origin,
-        reading.stated,
-        base_model=text_of(node, "model"),
-        revision=text_of(node, "model_revision"),
-        key_of=reading.key_of,
-        spots=reading.spots | key_spots(node, unknown),
-        options=reading.options,
-        unknown=unknown,
+        text_of(node, "model", where=origin),
+        text_of(node, "model_revision", where=origin),
     )
 
 
@@ -150,7 +143,7 @@ def _check_tuner(node: Node, options: Mapping[str, Any], origin: str) -> None:
             "Nothing of it is LoRA.",
         )
     config = options.get("config")
-    if config is not None and not node.fields.keys() & set(_LORA_KEYS):
+    if config is not None and _LORA_KEYS.isdisjoint(node.fields):
         raise NoLoraError(
             f"{origin}, line {node.spot.line}: the command names no LoRA option; its settings "
             f"stand in {config}.",

@@ -1,23 +1,40 @@
-"""Keys that a tool does not know, and which of its keys may be meant."""
+"""Keys that a tool does not have, and which of its keys may be meant."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
-from lorascope.core.recipe import Spot
+from lorascope.formats.keys import Key, names_of
 from lorascope.formats.node import Node
 
 _ALIKE = 0.85
 """`difflib` ratio from which a key counts as misspelt: one letter in seven."""
+_ALIKE_IF_WRONG = 0.8
+"""The same where a key is known to be wrong, and only what is meant is asked."""
 _LONGEST = 60
 """Characters of a key up to which it is compared; comparing takes time quadratic in them."""
-_MOST_COMPARED = 300
+_MOST_COMPARED = 500
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
-    "r": ("r", "rank", "lora_r", "lora_rank", "lora_dim", "lora_dimension", "peft_r"),
-    "lora_alpha": ("alpha", "lora_alpha", "lora_scale", "lora_scaling"),
-    "lora_dropout": ("dropout", "lora_dropout", "lora_drop_out"),
+    "r": (
+        "r",
+        "rank",
+        "lora_r",
+        "lora_rank",
+        "lora_dim",
+        "lora_dimension",
+        "peft_r",
+        "peft_lora_r",
+    ),
+    "lora_alpha": ("alpha", "lora_alpha", "lora_scale", "lora_scaling", "peft_lora_alpha"),
+    "lora_dropout": (
+        "dropout",
+        "lora_dropout",
+        "lora_drop_out",
+        "lora_dropout_p",
+        "peft_lora_dropout",
+    ),
     "target_modules": (
         "target_modules",
         "target_module",
@@ -71,43 +88,51 @@ _FIELD_OF: Mapping[str, str] = {
 }
 
 
-def near_keys(
-    mapping: Node, key_of: Mapping[str, str], others: Collection[str] = ()
+def unknown_keys(
+    mapping: Node,
+    keys: Iterable[Key],
+    others: Iterable[str] = (),
+    *,
+    meant: Mapping[str, str] | None = None,
+    is_closed: bool = False,
 ) -> dict[str, tuple[str, ...]]:
-    """Return the keys of a mapping that the tool does not know but that mean a LoRA setting.
+    """Return the keys of a mapping that the tool does not have but that mean a LoRA setting.
 
     Args:
-        mapping: Of the file.
-        key_of: PEFT's field → the tool's key for it. What it lacks the tool cannot say.
-        others: Further keys that the tool knows: those a misspelling could be taken for.
+        mapping: A command, or a mapping of a file.
+        keys: The tool's own of the LoRA part. A setting that none says the tool does not have.
+        others: Further keys that the tool has: those that a misspelling could be taken for.
+        meant: Keys of other tools or versions → the tool's own, where `SPELLINGS` lacks them.
+        is_closed: Whether the mapping may hold no other keys, so that each is returned.
 
     Returns:
         Unknown key → the tool's keys that may be meant, the nearest first; empty if the tool has
-        none for what the key means.
+        none for what the key means, or nothing is near.
     """
-    tools_keys = tuple(dict.fromkeys(key_of.values()))
-    known = {*tools_keys, *others}
+    keys = tuple(keys)
+    own = dict.fromkeys(key.name for key in keys)
+    known = dict.fromkeys((*own, *others))
+    name_of = names_of(keys)
     found: dict[str, tuple[str, ...]] = {}
-    compared = 0
-    for key in mapping.fields:
-        if key in known or len(key) > _LONGEST:
+    for key in list(mapping.keys)[:_MOST_COMPARED]:
+        if key in known:
             continue
-        if key in _FIELD_OF:
-            meant = key_of.get(_FIELD_OF[key])
-            found[key] = () if meant is None else (meant,)
-        elif compared < _MOST_COMPARED:
-            compared += 1
-            alike = _alike(key, dict.fromkeys((*tools_keys, *others)))
-            close = tuple(each for each in alike if each in tools_keys)
-            if close and alike[0] in close:
+        if meant is not None and key in meant:
+            found[key] = (meant[key],)
+        elif key in _FIELD_OF:
+            name = name_of.get(_FIELD_OF[key])
+            found[key] = () if name is None else (name,)
+        else:
+            near = near_keys(key, known, _ALIKE_IF_WRONG if is_closed else _ALIKE)
+            close = tuple(each for each in near if each in own)
+            if is_closed or (close and close[0] == near[0]):
                 found[key] = close
     return found
 
 
-def _alike(key: str, known: Iterable[str]) -> tuple[str, ...]:
-    return tuple(get_close_matches(key, known, n=3, cutoff=_ALIKE))
-
-
-def spots_of_keys(mapping: Node, keys: Iterable[str]) -> dict[tuple[str, str | None], Spot]:
-    """Return where unknown keys stand, as a `Recipe` keeps them."""
-    return {("", key): mapping.keys[key] for key in keys if key in mapping.keys}
+def near_keys(key: str, known: Collection[str], alike: float = _ALIKE_IF_WRONG) -> tuple[str, ...]:
+    """Return the known keys that a misspelt one may mean, the nearest first."""
+    if len(key) > _LONGEST:
+        return ()
+    plain = key.lower().replace("-", "_")
+    return tuple(get_close_matches(plain, known, n=3, cutoff=alike))

@@ -36,3 +36,8 @@ class Node:
     """Of a mapping: the values by key; the last one where a key stands twice."""
     keys: Mapping[str, Spot] = field(default_factory=dict)
     """Of a mapping: where each key stands."""
+
+    @property
+    def is_command(self) -> bool:
+        """Whether it is a command of a shell script."""
+        return "" in self.fields

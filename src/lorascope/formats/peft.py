@@ -9,8 +9,9 @@ from lorascope.core.errors import NoLoraError
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Recipe, Tool
 from lorascope.formats.dialect import Dialect
-from lorascope.formats.fields import ANYTHING, Key, read_fields, text_of
-from lorascope.formats.near_keys import near_keys, spots_of_keys
+from lorascope.formats.forms import ANYTHING
+from lorascope.formats.keys import Key, read_keys, text_of
+from lorascope.formats.near_keys import unknown_keys
 from lorascope.formats.node import Node, Syntax
 
 FIELDS = (
@@ -80,21 +81,17 @@ def _recognizes(root: Node, syntax: Syntax) -> bool:
 def _read(root: Node, origin: str) -> Recipe:
     """Keep every field of PEFT's as it is; what is wrong with one `LoraSpec.from_dict` says."""
     _check_type(root, origin)
-    keys = [Key(name, name, ANYTHING) for name in FIELDS]
-    fields = read_fields(root, keys, origin)
+    keys = [Key(name, ANYTHING, name) for name in FIELDS]
+    reading = read_keys(root, keys, origin)
     for name in FIELDS:
-        if name in root.fields and name not in fields.stated:
-            fields.stated[name] = None
-    unknown = near_keys(root, {name: name for name in FIELDS}, _OTHERS)
-    return Recipe(
+        if name in root.fields:
+            reading.stated.setdefault(name, None)
+    reading.add_unknown(root, unknown_keys(root, keys, _OTHERS))
+    return reading.recipe(
         Tool.PEFT,
         origin,
-        fields.stated,
-        base_model=text_of(root, "base_model_name_or_path", origin),
-        revision=text_of(root, "revision", origin),
-        key_of=fields.key_of,
-        spots=fields.spots | spots_of_keys(root, unknown),
-        unknown=unknown,
+        text_of(root, "base_model_name_or_path", where=origin),
+        text_of(root, "revision", where=origin),
     )
 
 

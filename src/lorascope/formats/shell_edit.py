@@ -12,10 +12,10 @@ from lorascope.core.errors import RecipeError
 from lorascope.core.recipe import Edit, Recipe, Tool
 from lorascope.formats import ms_swift, trl
 from lorascope.formats.dialect import Dialect
+from lorascope.formats.keys import Key
 from lorascope.formats.node import Node
 from lorascope.formats.shell_document import parse_shell
 from lorascope.formats.shell_words import Literal, Script, Word, tokens_of
-from lorascope.formats.tool_keys import Key
 
 _DIALECTS: Mapping[Tool, tuple[Dialect, tuple[Key, ...]]] = {
     Tool.TRL: (trl.DIALECT, trl.KEYS),

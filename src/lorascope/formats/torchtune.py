@@ -10,42 +10,32 @@ from typing import Any
 
 from lorascope.core.errors import NoLoraError, RecipeError
 from lorascope.core.inventory import Inventory
-from lorascope.core.recipe import Recipe, Spot, Tool
+from lorascope.core.recipe import Recipe, Tool
+from lorascope.formats import forms
 from lorascope.formats.dialect import Dialect
+from lorascope.formats.keys import Key, Reading, read_keys
+from lorascope.formats.near_keys import near_keys, unknown_keys
 from lorascope.formats.node import Node, Syntax
-from lorascope.formats.tool_keys import (
-    FLAG,
-    INTEGER,
-    LIST,
-    NAME,
-    NUMBER,
-    Key,
-    Reading,
-    key_spots,
-    near_keys,
-    read_keys,
-    unknown_keys,
-)
 from lorascope.formats.torchtune_models import HUB_IDS, TIED
 from lorascope.formats.torchtune_targets import ATTENTION, torchtune_targets
 
 _LORA_KEYS = (
-    Key("lora_attn_modules", LIST, "target_modules"),
-    Key("lora_rank", INTEGER, "r"),
-    Key("lora_alpha", NUMBER, "lora_alpha"),
-    Key("lora_dropout", NUMBER, "lora_dropout"),
-    Key("use_dora", FLAG, "use_dora"),
-    Key("apply_lora_to_mlp", FLAG),
-    Key("apply_lora_to_output", FLAG),
-    Key("quantize_base", FLAG),
+    Key("lora_attn_modules", forms.NAMES, "target_modules"),
+    Key("lora_rank", forms.WHOLE, "r"),
+    Key("lora_alpha", forms.NUMBER, "lora_alpha"),
+    Key("lora_dropout", forms.NUMBER, "lora_dropout"),
+    Key("use_dora", forms.FLAG, "use_dora"),
+    Key("apply_lora_to_mlp", forms.FLAG),
+    Key("apply_lora_to_output", forms.FLAG),
+    Key("quantize_base", forms.FLAG),
 )
 _VISION_KEYS = (
-    Key("decoder_trainable", NAME),
-    Key("encoder_trainable", NAME),
-    Key("fusion_trainable", NAME),
-    Key("image_size", INTEGER),
+    Key("decoder_trainable", forms.TEXT),
+    Key("encoder_trainable", forms.TEXT),
+    Key("fusion_trainable", forms.TEXT),
+    Key("image_size", forms.WHOLE),
 )
-_TIE = Key("tie_word_embeddings", FLAG)
+_TIE = Key("tie_word_embeddings", forms.FLAG)
 _OUTPUTS = frozenset({"o_proj", "out_proj", "dense", "wo"})
 """What other tools and models call `output_proj`."""
 _COMPONENT = "_component_"
@@ -88,21 +78,10 @@ def _read(node: Node, origin: str) -> Recipe:
     reading.options[_COMPONENT] = component
     if is_quantized:
         reading.options["quantize_base"] = True
-    names = [key.name for key in keys]
     is_closed = name in HUB_IDS
-    unknown = unknown_keys(model, names, (_COMPONENT,), is_closed=is_closed)
-    spots = key_spots(model, unknown)
-    unknown |= _unknown_modules(reading, spots)
-    return Recipe(
-        Tool.TORCHTUNE,
-        origin,
-        reading.stated,
-        base_model=HUB_IDS.get(name),
-        key_of=reading.key_of,
-        spots=reading.spots | spots,
-        options=reading.options,
-        unknown=unknown,
-    )
+    reading.add_unknown(model, unknown_keys(model, keys, (_COMPONENT,), is_closed=is_closed))
+    _add_unknown_modules(reading)
+    return reading.recipe(Tool.TORCHTUNE, origin, HUB_IDS.get(name))
 
 
 def _builder(component: str, model: Node, origin: str) -> tuple[str, bool]:
@@ -144,16 +123,13 @@ def _check_targets(reading: Reading, model: Node, origin: str) -> None:
         )
 
 
-def _unknown_modules(
-    reading: Reading, spots: dict[tuple[str, str | None], Spot]
-) -> dict[str, tuple[str, ...]]:
-    """Return the attention modules that torchtune has no such name for, and passes over."""
-    found: dict[str, tuple[str, ...]] = {}
+def _add_unknown_modules(reading: Reading) -> None:
+    """Note the attention modules that torchtune has no such name for, and passes over."""
     for name in reading.stated["target_modules"]:
         if name not in ATTENTION:
-            found[name] = ("output_proj",) if name in _OUTPUTS else near_keys(name, ATTENTION)
-            spots["", name] = reading.spots["target_modules", name]
-    return found
+            meant = ("output_proj",) if name in _OUTPUTS else near_keys(name, ATTENTION)
+            reading.unknown[name] = meant
+            reading.spots["", name] = reading.spots["target_modules", name]
 
 
 def _hand(recipe: Recipe, inventory: Inventory) -> Mapping[str, Any]:

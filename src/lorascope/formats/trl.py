@@ -12,56 +12,36 @@ from typing import Any
 from lorascope.core.errors import NoLoraError
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Recipe, Tool
+from lorascope.formats import forms
 from lorascope.formats.dialect import Dialect
+from lorascope.formats.keys import Key, read_keys, text_of
+from lorascope.formats.near_keys import unknown_keys
 from lorascope.formats.node import Node, Syntax
-from lorascope.formats.tool_keys import (
-    FLAG,
-    INTEGER,
-    NAME,
-    NAMES,
-    NAMES_OR_PATTERN,
-    NUMBER,
-    Key,
-    is_command,
-    key_spots,
-    read_keys,
-    text_of,
-    unknown_keys,
-)
 
 KEYS = (
-    Key("lora_r", INTEGER, "r"),
-    Key("lora_alpha", INTEGER, "lora_alpha"),
-    Key("lora_dropout", NUMBER, "lora_dropout"),
-    Key("lora_target_modules", NAMES_OR_PATTERN, "target_modules"),
-    Key("lora_target_parameters", NAMES, "target_parameters"),
-    Key("lora_modules_to_save", NAMES, "modules_to_save"),
-    Key("lora_task_type", NAME, "task_type"),
-    Key("use_rslora", FLAG, "use_rslora"),
-    Key("use_dora", FLAG, "use_dora"),
-    Key("use_peft", FLAG),
-    Key("load_in_8bit", FLAG),
-    Key("load_in_4bit", FLAG),
-    Key("bnb_4bit_quant_type", NAME),
-    Key("use_bnb_nested_quant", FLAG),
-    Key("chat_template_path", NAME),
-    Key("config", NAME),
+    Key("lora_r", forms.WHOLE, "r"),
+    Key("lora_alpha", forms.WHOLE, "lora_alpha"),
+    Key("lora_dropout", forms.NUMBER, "lora_dropout"),
+    Key("lora_target_modules", forms.NAMES_OR_TEXT, "target_modules"),
+    Key("lora_target_parameters", forms.NAME_OR_NAMES, "target_parameters"),
+    Key("lora_modules_to_save", forms.NAME_OR_NAMES, "modules_to_save"),
+    Key("lora_task_type", forms.TEXT, "task_type"),
+    Key("use_rslora", forms.FLAG, "use_rslora"),
+    Key("use_dora", forms.FLAG, "use_dora"),
 )
-_LORA_KEYS = (*(key.name for key in KEYS if key.field), "use_peft")
-_OTHER_KEYS = (*(key.name for key in KEYS if not key.field), "optim_target_modules")
+_USE_PEFT = Key("use_peft", forms.FLAG)
+OPTIONS = (
+    _USE_PEFT,
+    Key("load_in_8bit", forms.FLAG),
+    Key("load_in_4bit", forms.FLAG),
+    Key("bnb_4bit_quant_type", forms.TEXT),
+    Key("use_bnb_nested_quant", forms.FLAG),
+    Key("chat_template_path", forms.TEXT),
+    Key("config", forms.TEXT),
+)
+_LORA_KEYS = frozenset(key.name for key in (*KEYS, _USE_PEFT))
+_OTHERS = (*(key.name for key in OPTIONS), "alpha", "optim_target_modules")
 """Keys that TRL has and that look like one of the LoRA part, or are read above."""
-_MEANT = {
-    "lora_rank": "lora_r",
-    "peft_lora_r": "lora_r",
-    "peft_lora_alpha": "lora_alpha",
-    "peft_lora_dropout": "lora_dropout",
-    "lora_target": "lora_target_modules",
-    "target_modules": "lora_target_modules",
-    "target_parameters": "lora_target_parameters",
-    "modules_to_save": "lora_modules_to_save",
-    "use_lora": "use_peft",
-}
-"""Keys of other tools, and of TRL's early examples, for the same."""
 
 _DEFAULTS: Mapping[str, Any] = {
     "r": 16,
@@ -80,29 +60,25 @@ _OTHER_TOOLS = frozenset({"finetuning_type", "base_model", "tuner_type", "train_
 
 def _recognizes(node: Node, syntax: Syntax) -> bool:
     if syntax is Syntax.SHELL:
-        return is_command(node) and str(node.fields[""].value).startswith("trl ")
+        return node.is_command and str(node.fields[""].value).startswith("trl ")
     keys = node.fields.keys()
     if keys & _OTHER_TOOLS:
         return False
-    return "use_peft" in keys or ("model_name_or_path" in keys and bool(keys & set(_LORA_KEYS)))
+    return "use_peft" in keys or ("model_name_or_path" in keys and not _LORA_KEYS.isdisjoint(keys))
 
 
 def _read(node: Node, origin: str) -> Recipe:
-    reading = read_keys(node, KEYS, origin)
-    _check_lora(node, reading.options, origin, has_lora=bool(node.fields.keys() & set(_LORA_KEYS)))
-    unknown = unknown_keys(node, _LORA_KEYS, _OTHER_KEYS, meant=_MEANT)
-    revision = text_of(node, "model_revision")
-    return Recipe(
+    reading = read_keys(node, (*KEYS, *OPTIONS), origin)
+    _check_lora(node, reading.options, origin, has_lora=not _LORA_KEYS.isdisjoint(node.fields))
+    unknown = unknown_keys(node, (*KEYS, _USE_PEFT), _OTHERS, meant={"use_lora": "use_peft"})
+    reading.add_unknown(node, unknown)
+    revision = text_of(node, "model_revision", where=origin)
+    return reading.recipe(
         Tool.TRL,
         origin,
-        reading.stated,
         # argparse takes a beginning that is unambiguous, and early examples say --model_name.
-        base_model=text_of(node, "model_name_or_path", "model_name"),
-        revision=None if revision == "main" else revision,
-        key_of=reading.key_of,
-        spots=reading.spots | key_spots(node, unknown),
-        options=reading.options,
-        unknown=unknown,
+        text_of(node, "model_name_or_path", "model_name", where=origin),
+        None if revision == "main" else revision,
     )
 
 
@@ -116,7 +92,7 @@ def _check_lora(node: Node, options: dict[str, Any], origin: str, *, has_lora: b
         if "config" not in options:
             options.setdefault("use_peft", False)
         return
-    said = "--use_peft" if is_command(node) else "use_peft"
+    said = "--use_peft" if node.is_command else "use_peft"
     what = "is off" if "use_peft" in options else "is missing"
     config = options.get("config")
     raise NoLoraError(

@@ -121,7 +121,10 @@ def _rewritten(asked: LoraSpec, effective: LoraSpec) -> Iterator[str]:
     }
     for name, value in changed.items():
         shown = f"{name} {json.dumps(value)}"
-        yield shown if len(shown) <= 2 * _LONGEST_ENTRY else f"{shown[: 2 * _LONGEST_ENTRY]} …"
+        if len(shown) > 2 * _LONGEST_ENTRY:
+            many = isinstance(value, list)
+            shown = f"{name}: {len(value)} entries" if many else f"{shown[: 2 * _LONGEST_ENTRY]} …"
+        yield shown
 
 
 def _entries(checked: Checked, width: int) -> list[Line]:

@@ -1,0 +1,43 @@
+"""LT001 and LT002: entries that hit nothing, alone and among others; mlx-lm's exact paths."""
+
+from __future__ import annotations
+
+import pytest
+
+from check_models import codes, findings
+from lorascope.checking import Example
+from lorascope.core.recipe import Tool
+
+MLX = """\
+model: meta-llama/Llama-3.1-8B
+num_layers: 16
+lora_parameters:
+  keys: [{keys}]
+  rank: 8
+  scale: 20.0
+  dropout: 0.0
+"""
+
+
+def test_half_a_path_adapts_nothing_in_mlx_lm_and_is_told_with_the_whole() -> None:
+    example = Example("Llama-3.1-8B", MLX.format(keys="self_attn.q_proj, v_proj"), Tool.MLX_LM)
+    [finding] = findings(example)
+    assert finding.code == "LT002"
+    assert finding.entry == "v_proj"
+    assert "self_attn.v_proj" in finding.hint
+    assert finding.edits[0].value == ("self_attn.v_proj",)
+
+
+def test_whole_paths_of_mlx_lm_are_fine() -> None:
+    keys = "self_attn.q_proj, self_attn.v_proj"
+    assert codes("Llama-3.1-8B", MLX.format(keys=keys), Tool.MLX_LM) == []
+
+
+@pytest.mark.parametrize("names", [["attn_q"], ["attn_q", "ffn_up"]])
+def test_nothing_at_all_is_told_once(names: list[str]) -> None:
+    assert codes("Llama-3.1-8B", {"target_modules": names}) == ["LT001"]
+
+
+def test_an_unknown_entry_beside_one_that_is_told_elsewhere_is_not_forgotten() -> None:
+    found = codes("Phi-3-mini", {"target_modules": ["q_proj", "attn_x"]})
+    assert sorted(found) == ["LT002", "LT010"]
