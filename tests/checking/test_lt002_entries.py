@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from check_models import codes, findings
+
 from lorascope.checking import Example
 from lorascope.core.recipe import Tool
 
