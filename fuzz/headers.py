@@ -36,8 +36,8 @@ def mutated_header(random: Random) -> bytes:
     if random.random() < 0.2:
         at = random.randrange(len(content))
         content = content[:at] + random.randbytes(3) + content[at + 3 :]
-    length = len(content) if random.random() < 0.8 else random.choice((0, 1, 8, 2**20, 2**63, 2**64 - 1))
+    length = (
+        len(content) if random.random() < 0.8 else random.choice((0, 1, 8, 2**20, 2**63, 2**64 - 1))
+    )
     file = length.to_bytes(8, "little") + content
     return file if random.random() < 0.9 else file[: random.randrange(len(file))]
-
-

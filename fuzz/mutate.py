@@ -204,7 +204,9 @@ def _other_ends(text: str, random: Random) -> str:
 
 
 def _marked(text: str, random: Random) -> str:
-    return random.choice(("\ufeff", "\ufeff\ufeff", "#!", "%YAML 1.1\n---\n", "{", "\n" * 50)) + text
+    return (
+        random.choice(("\ufeff", "\ufeff\ufeff", "#!", "%YAML 1.1\n---\n", "{", "\n" * 50)) + text
+    )
 
 
 _SIGNS = tuple("'\"{}[]()<>|&;:,#*&!%@`$\\=-?~\t\x00\x07\x1b\x7f\x9b")

@@ -69,9 +69,7 @@ def try_input(made: Input, directory: Path, inventories: Mapping[str, Inventory]
         tensors.unlink(missing_ok=True)
 
 
-def _request(
-    made: Input, random: Random, inventories: Mapping[str, Inventory]
-) -> CheckRequest:
+def _request(made: Input, random: Random, inventories: Mapping[str, Inventory]) -> CheckRequest:
     served = tuple(engines()) if random.random() < 0.2 else ()
     common = CheckRequest(tool=made.tool, rules=RULES, engines=served)
     if random.random() < 0.05:
@@ -140,8 +138,11 @@ def _check_mapping(made: Input, random: Random, request: CheckRequest) -> None:
     """Check a mapping, as Python code may give one."""
     fields = ("r", "target_modules", "rank_pattern", "bias", "layers_to_transform", "task_type")
     values = {name: odd_value(random) for name in fields if random.random() < 0.5}
-    values |= {name: random.choice((b"x", {"a"}, object, 1j, range(3))) for name in fields[:2]
-               if random.random() < 0.2}
+    values |= {
+        name: random.choice((b"x", {"a"}, object, 1j, range(3)))
+        for name in fields[:2]
+        if random.random() < 0.2
+    }
     try:
         checked = check_recipe(recipe_of_mapping(values, "mapping"), Path(), request)
     except LorascopeError:

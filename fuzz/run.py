@@ -125,7 +125,9 @@ class Run:
         if why is None and outcome.cpu_s > SLOWEST_S:
             why = f"It took {outcome.cpu_s:.1f} s of processor time."
         if why is None and max(outcome.grown_mib, outcome.child_mib) > MOST_MIB:
-            why = f"The process grew by {outcome.grown_mib:.0f} MiB, {outcome.child_mib:.0f} a child."
+            why = (
+                f"The process grew by {outcome.grown_mib:.0f} MiB, {outcome.child_mib:.0f} a child."
+            )
         if why is not None:
             self.failures += 1
             made = make_input(self.seed, outcome.number)

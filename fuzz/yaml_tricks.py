@@ -49,7 +49,15 @@ def _documents(text: str, _: Random) -> str:
 
 def _tagged(text: str, random: Random) -> str:
     tag = random.choice(
-        ("!!python/object/apply:os.system", "!!set", "!!binary", "!!timestamp", "!x", "!!str", "!!int")
+        (
+            "!!python/object/apply:os.system",
+            "!!set",
+            "!!binary",
+            "!!timestamp",
+            "!x",
+            "!!str",
+            "!!int",
+        )
     )
     return text.replace(": ", f": {tag} ", random.choice((1, -1)))
 

@@ -36,8 +36,8 @@ def adapter(folder: Path, **fields: object) -> Path:
     config = {
         "peft_type": "LORA",
         "base_model_name_or_path": "meta-llama/Llama-3.1-8B",
-        "r": 8,
-        "lora_alpha": 16,
+        "r": 2,
+        "lora_alpha": 4,
         "target_modules": ["q_proj", "v_proj"],
         "task_type": "CAUSAL_LM",
     }

@@ -24,7 +24,7 @@ def test_a_null_states_nothing_and_a_later_key_takes_the_place_over() -> None:
 
 
 def test_a_null_alone_is_known_by_its_place() -> None:
-    reading = read_keys(parse_yaml("z: 1\na:\n", "f.yaml"), TARGETS, "f.yaml")
+    reading = read_keys(parse_yaml("z: 1\na:\nb:\n", "f.yaml"), TARGETS, "f.yaml")
     assert reading.stated == {}
     assert reading.key_of == {"target_modules": "a"}
     assert reading.spots["target_modules", None].line == 2

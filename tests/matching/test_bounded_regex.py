@@ -53,13 +53,40 @@ def test_the_time_limit_is_shared_by_all_patterns_of_a_request() -> None:
     regex = BoundedRegex(1.0)
     started = time.monotonic()
     with pytest.raises(SpecificationError, match="takes longer than 1 s"):
-        match_again_and_again(regex, Pattern(r"(a+)+!", "rank_pattern"), ["a" * 20])
+        match_again_and_again(regex, Pattern(r"(a+)+!", "rank_pattern"))
     assert time.monotonic() - started < 5
 
 
-def match_again_and_again(regex: BoundedRegex, pattern: Pattern, names: list[str]) -> None:
-    for _ in range(1000):
-        regex.matching(pattern, names, whole=True)
+def match_again_and_again(regex: BoundedRegex, pattern: Pattern) -> None:
+    for number in range(1000):
+        regex.matching(pattern, [f"{'a' * 20}{number}"], whole=True)
+
+
+def test_what_took_too_long_is_not_tried_again() -> None:
+    regex = BoundedRegex(0.3)
+    with pytest.raises(UnmodelledError, match="takes longer than 0.3 s"):
+        regex.matching(Pattern(r"(a+)+!", "target_modules"), ["a" * 64], whole=True)
+    started = time.monotonic()
+    for text in (r"(a+)+!", r"(b+)+!"):
+        with pytest.raises(UnmodelledError, match="was not tried"):
+            regex.matching(Pattern(text, "rank_pattern"), ["a" * 64])
+        with pytest.raises(UnmodelledError, match="was not tried"):
+            regex.any_matching([Pattern(text, "rank_pattern")], ["a" * 64])
+    assert time.monotonic() - started < 0.1
+
+
+def test_one_question_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    regex = BoundedRegex()
+    first = regex.matching(Pattern(r"(a|b)+", "target_modules"), ["ab", "c"])
+    monkeypatch.setattr("lorascope.matching.bounded_regex.subprocess", None)
+    assert regex.matching(Pattern(r"(a|b)+", "exclude_modules"), ["ab", "c"]) is first
+
+
+def test_many_patterns_are_asked_together() -> None:
+    texts = ["a.*", "(a|b)+c", "(x|y)+", "[", "(a+)+(", "c", ""]
+    patterns = [Pattern(text, "target_modules") for text in texts]
+    found = BoundedRegex().any_matching(patterns, ["abc", "ab"])
+    assert found == (True, True, False, None, None, False, False)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from lorascope.core.spec import LoraSpec
 from lorascope.core.stored import StoredTensor
 from lorascope.formats import looks_like, read_recipes
 from lorascope.formats.mapping import recipe_of_mapping
+from lorascope.matching.bounded_regex import BoundedRegex
 from lorascope.source.local import ADAPTER_FILE
 from lorascope.source.recipe_files import find_files, read_text, stored_tensors
 
@@ -159,8 +160,9 @@ def check_text(text: str, origin: str, path: Path, request: CheckRequest) -> Che
     try:
         recipes = read_recipes(text, origin, request.tool)
         stored, note = _tensors(path, recipes)
+        regex = BoundedRegex()
         checks = tuple(
-            check_recipe(recipe, path.parent, request, stored=stored, notes=note)
+            check_recipe(recipe, path.parent, request, stored=stored, notes=note, regex=regex)
             for recipe in recipes
         )
     except LorascopeError as error:
@@ -175,8 +177,17 @@ def check_recipe(
     *,
     stored: tuple[StoredTensor, ...] | None = None,
     notes: tuple[str, ...] = (),
+    regex: BoundedRegex | None = None,
 ) -> Checked:
     """Check one configuration, without the model if that cannot be had.
+
+    Args:
+        recipe: What somebody wrote.
+        beside: Directory in which base models are looked for, too.
+        request: How to check.
+        stored: Tensors of the trained adapter; None if there are none to read.
+        notes: What the reader must know, each one sentence.
+        regex: Matches the patterns, in what is left of its time; None for one of its own.
 
     Raises:
         SpecificationError: A field has a type that PEFT does not take.
@@ -193,6 +204,7 @@ def check_recipe(
         engines=request.engines,
         ignored_sizes=ignored,
         peft_version=installed_peft(),
+        regex=regex,
     )
     # That sizes are ignored is a finding.
     problem = None if ignored is not None else problem

@@ -38,10 +38,15 @@ def entry_hits(
     distinct = tuple(dict.fromkeys(entries))
     if recipe.tool not in _OWN_NAMES or len(distinct) > _MOST_ALONE:
         return _by_ends(distinct, adapted)
-    always = _handed(recipe, _NOTHING, inventory)
+    always = _names(_handed(recipe, _NOTHING, inventory))
     hits = {}
     for entry in distinct:
-        named = EntryList(_handed(recipe, entry, inventory) - always)
+        handed = _handed(recipe, entry, inventory)
+        if isinstance(handed.get("target_modules"), str):
+            # A pattern in place of names: ms-swift's for `all-linear` on a multimodal model.
+            hits[entry] = tuple(adapted)
+            continue
+        named = EntryList(_names(handed) - always)
         hits[entry] = tuple(path for path in adapted if named.first_naming(path) is not None)
     return hits
 
@@ -55,14 +60,18 @@ def _by_ends(entries: Sequence[str], adapted: Sequence[str]) -> Mapping[str, tup
     return {entry: tuple(paths) for entry, paths in hits.items()}
 
 
-def _handed(recipe: Recipe, entry: str, inventory: Inventory) -> frozenset[str]:
-    """Return the names of modules and parameters that the tool hands over for one entry."""
+def _handed(recipe: Recipe, entry: str, inventory: Inventory) -> Mapping[str, Any]:
+    """Return what the tool hands over for one entry alone; nothing where it refuses that."""
     alone = replace(recipe, stated={**recipe.stated, "target_modules": (entry,)})
     try:
-        handed: Mapping[str, Any] = hand(alone, inventory)
+        return hand(alone, inventory)
     except SpecificationError:
-        return frozenset()
-    names = [handed.get("target_modules"), handed.get("target_parameters")]
+        return {}
+
+
+def _names(handed: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of modules and parameters in what a tool hands over."""
+    listed = [handed.get("target_modules"), handed.get("target_parameters")]
     return frozenset(
-        name for listed in names if isinstance(listed, (list, tuple, set)) for name in listed
+        name for each in listed if isinstance(each, (list, tuple, set)) for name in each
     )

@@ -9,7 +9,7 @@ from lorascope.checking.subject import Subject
 from lorascope.core.inventory import Module
 from lorascope.core.roles import Kind
 from lorascope.matching.all_linear import SHORTHAND
-from lorascope.matching.bounded_regex import BoundedRegex, Pattern
+from lorascope.matching.bounded_regex import Pattern
 from lorascope.matching.expert_rewrite import NEW_NAMES
 from lorascope.matching.names import EntryList
 
@@ -96,7 +96,8 @@ def _of_string(subject: Subject) -> Iterator[tuple[str, Namesakes]]:
         yield asked, Namesakes(tuple(modules.values()), only=False)
         return
     old = tuple(_old_paths(subject))
-    hits = _matching(asked, [*modules, *old])
+    where = Pattern(asked, "target_modules")
+    hits = subject.regex.matching(where, [*modules, *old], whole=True)
     yield (
         asked,
         Namesakes(
@@ -104,7 +105,3 @@ def _of_string(subject: Subject) -> Iterator[tuple[str, Namesakes]]:
             only=not any(path in hits for path in old),
         ),
     )
-
-
-def _matching(pattern: str, names: Sequence[str]) -> Mapping[str, str | None]:
-    return BoundedRegex().matching(Pattern(pattern, "target_modules"), names, whole=True)

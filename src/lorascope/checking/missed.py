@@ -15,7 +15,7 @@ from lorascope.core.recipe import Tool
 from lorascope.core.roles import EXPERTS, Kind, Role
 from lorascope.matching import EntryMatch, Where
 from lorascope.matching.all_linear import SHORTHAND
-from lorascope.matching.bounded_regex import BoundedRegex, Pattern
+from lorascope.matching.bounded_regex import Pattern
 from lorascope.matching.names import parameter_names, suffixes
 from lorascope.matching.usual_names import ROLES_OF_NAME
 
@@ -146,7 +146,6 @@ class _Names:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._modules = tuple(path for path in subject.modules if path)
-        self._regex = BoundedRegex()
         self._has_time = True
         self._roles: dict[Role, dict[str, None]] = {}
         self._roles_by_name: dict[str, frozenset[Role]] = {}
@@ -193,7 +192,7 @@ class _Names:
         for pattern in patterns_meant(entry) if self._has_time else ():
             try:
                 where = Pattern(pattern, "target_modules")
-                if self._regex.matching(where, self._modules, whole=True):
+                if self._subject.regex.matching(where, self._modules, whole=True):
                     return True
             except UnmodelledError:
                 self._has_time = False

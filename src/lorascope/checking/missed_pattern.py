@@ -49,13 +49,12 @@ def missed_pattern(subject: Subject) -> MissedPattern | None:
     if subject.targets or any(e.matched for e in subject.match.entries_of(Where.TARGET_MODULES)):
         return None
     names = [path for path in subject.modules if path]
-    if _hits(pattern, names, BoundedRegex()):
+    if _hits(pattern, names, subject.regex):
         return None
     words = names_in(pattern)
     if words:
         return MissedPattern(pattern, WhyPattern.NAMES, words)
-    regex = BoundedRegex()
-    moved = tuple(each for each in moved_prefixes(pattern) if _hits(each, names, regex))
+    moved = tuple(each for each in moved_prefixes(pattern) if _hits(each, names, subject.regex))
     if moved:
         return MissedPattern(pattern, WhyPattern.ERA, moved)
     return MissedPattern(pattern, WhyPattern.UNKNOWN)

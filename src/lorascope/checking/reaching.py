@@ -155,5 +155,5 @@ def asked_otherwise(subject: Subject, **changes: Any) -> Subject:
         UnmodelledError: lorascope does not model it.
     """
     spec = replace(subject.spec, **changes)
-    match = explain(subject.model, spec, peft_version=subject.peft_version)
+    match = explain(subject.model, spec, peft_version=subject.peft_version, regex=subject.regex)
     return replace(subject, spec=spec, match=match, entries=match.entries, refused=match.refused)

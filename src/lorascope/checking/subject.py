@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from lorascope.core.recipe import Recipe
 from lorascope.core.spec import LoraSpec
 from lorascope.core.stored import StoredTensor
 from lorascope.matching import EntryMatch, Match, MatchedTarget, Where
+from lorascope.matching.bounded_regex import BoundedRegex
 from lorascope.matching.names import visited_modules
 
 
@@ -43,6 +44,8 @@ class Subject:
     """Sizes that the base model's config states and its class ignores, so that a model of other
     sizes would be built: one sentence with the numbers. None if there are none, or the model is not
     known."""
+    regex: BoundedRegex = field(default_factory=BoundedRegex, compare=False, repr=False)
+    """Matches every pattern of the configuration, within one limit of time for all questions."""
 
     @cached_property
     def model(self) -> Inventory:

@@ -15,6 +15,7 @@ from lorascope.core.spec import LoraSpec
 from lorascope.core.stored import StoredTensor
 from lorascope.formats import hand
 from lorascope.matching import NEWEST, EntryMatch, Match, Where, explain
+from lorascope.matching.bounded_regex import BoundedRegex
 
 
 def subject_of(
@@ -25,6 +26,7 @@ def subject_of(
     engines: tuple[str, ...] = (),
     ignored_sizes: str | None = None,
     peft_version: str = NEWEST,
+    regex: BoundedRegex | None = None,
 ) -> Subject:
     """Ask what PEFT does with a recipe on a model, and keep all of it together.
 
@@ -36,6 +38,7 @@ def subject_of(
         ignored_sizes: Why the base model is not known, if its config states sizes that its class
             ignores.
         peft_version: Whose behaviour to follow.
+        regex: Matches the patterns, in what is left of its time; None for one of its own.
 
     Raises:
         SpecificationError: A field has a type that PEFT does not take.
@@ -49,6 +52,7 @@ def subject_of(
         engines=engines,
         ignored_sizes=ignored_sizes,
         peft_version=peft_version,
+        regex=BoundedRegex() if regex is None else regex,
     )
     if inventory is None:
         return subject
@@ -59,7 +63,7 @@ def subject_of(
     spec = LoraSpec.from_dict(handed, where=recipe.origin)
     subject = replace(subject, spec=spec, inventory=inventory)
     try:
-        match = explain(inventory, spec, peft_version=peft_version)
+        match = explain(inventory, spec, peft_version=peft_version, regex=subject.regex)
     except UnmodelledError as error:
         return replace(subject, unmodelled=str(error))
     except SpecificationError as error:
@@ -103,7 +107,7 @@ _LINEAR_FLAG = "lora_target_linear"
 
 def _chosen_by_tool(recipe: Recipe, match: Match) -> EntryMatch:
     """Return one entry for all that a tool chooses by itself, under the word that asks for it."""
-    stated = recipe.options.get(recipe.key("target_modules"))
+    stated = recipe.options.get(recipe.key("target_modules").removeprefix("--"))
     entry = stated if isinstance(stated, str) else f"chosen by {recipe.tool}"
     if recipe.options.get(_LINEAR_FLAG):
         entry = _LINEAR_FLAG

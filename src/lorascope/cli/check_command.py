@@ -49,7 +49,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         help="what is wrong with an adapter or a training file",
         description="Check LoRA configurations against their base models, without weights.\n"
         "Reads adapters, adapter_config.json, and the files of Axolotl, LLaMA-Factory, ms-swift,\n"
-        "TRL, torchtune and mlx-lm; for TRL and ms-swift also shell scripts.",
+        "TRL, torchtune and mlx-lm; for TRL, ms-swift and LLaMA-Factory also shell scripts.",
         epilog=_EPILOG,
     )
     parser.add_argument(
@@ -169,10 +169,7 @@ def _request(options: argparse.Namespace, settings: Settings, model: str | None)
     return CheckRequest(
         model=model,
         tool=None if options.format is None else Tool(options.format),
-        rules=_rules(
-            options.select if options.select is not None else settings.select,
-            options.ignore if options.ignore is not None else settings.ignore,
-        ),
+        rules=_rules(options, settings),
         engines=engines,
         bases=BaseModels(
             offline=options.offline,
@@ -183,22 +180,31 @@ def _request(options: argparse.Namespace, settings: Settings, model: str | None)
     )
 
 
-def _rules(select: Sequence[str] | None, ignore: Sequence[str] | None) -> tuple[Rule, ...]:
+def _rules(options: argparse.Namespace, settings: Settings) -> tuple[Rule, ...]:
+    """Return the rules to run; an option stands in the place of the setting of its name."""
     from lorascope.checking import RULES
 
-    chosen = RULES if select is None else _named(select)
-    left_out = () if ignore is None else _named(ignore)
-    return tuple(rule for rule in chosen if rule not in left_out)
+    chosen = {}
+    for name, otherwise in (("select", RULES), ("ignore", ())):
+        option, setting = getattr(options, name), getattr(settings, name)
+        if option is not None:
+            chosen[name] = _named(option, f"--{name}")
+        elif setting is not None:
+            chosen[name] = _named(setting, f"{name} in pyproject.toml")
+        else:
+            chosen[name] = tuple(otherwise)
+    return tuple(rule for rule in chosen["select"] if rule not in chosen["ignore"])
 
 
-def _named(codes: Sequence[str]) -> tuple[Rule, ...]:
+def _named(codes: Sequence[str], where: str) -> tuple[Rule, ...]:
     from lorascope.checking import RULES, rules_named
 
     known = [name for rule in RULES for name in (rule.code, rule.name)]
     for code in codes:
         if not rules_named([code]):
             raise UsageError(
-                f"lorascope check: no rule is called {quoted(code)}.{did_you_mean(code, known)}",
+                f"lorascope check: {where}: no rule is called {quoted(code)}."
+                f"{did_you_mean(code, known)}",
                 "List them with: lorascope rule",
             )
     return rules_named(codes)

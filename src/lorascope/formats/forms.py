@@ -127,7 +127,17 @@ def _anything(value: Any) -> Any:
     return _check(value, is_right=True)
 
 
-ANYTHING = Form("anything", _anything)
+def _word(value: Any) -> Any:
+    """A word of a command as YAML would read it."""
+    if not _is_text(value):
+        return _anything(value)
+    try:
+        return _whole(value)
+    except ValueError:
+        return {"true": True, "false": False}.get(value.lower(), value)
+
+
+ANYTHING = Form("anything", _anything, _word)
 TEXT = Form("text", _text)
 TEXT_OR_NUMBER = Form("text or a number", _text_or_number)
 FLAG = Form("true or false", _flag)
@@ -136,7 +146,7 @@ WHOLE = Form("a whole number", _whole)
 """Also as text."""
 LOOSE_WHOLE = Form("a whole number", _loose_whole)
 """Also as text or as 16.0: what pydantic makes an int of."""
-STRICT_WHOLE = Form("a whole number without quotes", _strict_whole)
+STRICT_WHOLE = Form("a whole number without quotes", _strict_whole, _whole)
 NUMBER = Form("a number", _number)
 """Also as text: YAML 1.1 reads 1e-1 so."""
 NAMES = Form("a list of names", _names)
@@ -144,6 +154,8 @@ NAME_OR_NAMES = Form("a name or a list of names", _name_or_names)
 """One name counts as a list of one."""
 NAMES_OR_TEXT = Form("a list of names, or text", _names_or_text, _name_or_names)
 """Text is a pattern, or names with commas between; one word of a command is a list of one."""
+NAMES_OR_COMMAS = Form("a list of names, or names with commas between", _names_or_text, _text)
+"""A command takes the latter alone."""
 INDICES = Form("a list of whole numbers", _indices)
 BY_NAME = Form("a mapping of pattern to whole number", _by_name)
 TOKENS = Form("a list of token indices, or a mapping of layer name to such a list", _tokens)

@@ -87,7 +87,7 @@ def read_keys(mapping: Node, keys: Iterable[Key], where: str, *, section: str = 
             continue
         said = f"--{key.name}" if mapping.is_command else f"{section}{key.name}"
         is_null = node.value is None
-        if key.field is not None and not (is_null and key.field in reading.stated):
+        if key.field is not None and not (is_null and key.field in reading.key_of):
             reading.place(key.field, said, node)
         if is_null:
             continue

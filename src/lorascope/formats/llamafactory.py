@@ -1,4 +1,7 @@
-"""LLaMA-Factory's YAML and JSON files."""
+"""LLaMA-Factory's YAML and JSON files, and `llamafactory-cli train --…`.
+
+Source: llamafactory 0.9.5, `read_args` in `hparams/parser.py`: a command names a file, or options.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ KEYS = (
     Key("lora_rank", forms.STRICT_WHOLE, "r"),
     Key("lora_alpha", forms.STRICT_WHOLE, "lora_alpha"),
     Key("lora_dropout", forms.NUMBER, "lora_dropout"),
-    Key("lora_target", forms.NAMES_OR_TEXT, "target_modules"),
-    Key("additional_target", forms.NAMES_OR_TEXT, "modules_to_save"),
+    Key("lora_target", forms.NAMES_OR_COMMAS, "target_modules"),
+    Key("additional_target", forms.NAMES_OR_COMMAS, "modules_to_save"),
     Key("use_rslora", forms.FLAG, "use_rslora"),
     Key("use_dora", forms.FLAG, "use_dora"),
 )
@@ -74,7 +77,7 @@ _ALL = "all"
 def _recognizes(root: Node, syntax: Syntax) -> bool:
     keys = root.fields.keys()
     if syntax is Syntax.SHELL:
-        return False
+        return str(root.fields[""].value).startswith("llamafactory-cli ")
     return "finetuning_type" in keys or ("model_name_or_path" in keys and not _OWN.isdisjoint(keys))
 
 
@@ -86,7 +89,9 @@ def _read(root: Node, origin: str) -> Recipe:
         _split(root, reading, name)
     if reading.stated.get("target_modules") == (_ALL,):
         reading.options["lora_target"] = reading.stated.pop("target_modules")[0]
-    reading.key_of = names_of(KEYS) | {"init_lora_weights": "pissa_init"}
+    before = "--" if root.is_command else ""
+    names = names_of(KEYS) | {"init_lora_weights": "pissa_init"}
+    reading.key_of = {field: f"{before}{name}" for field, name in names.items()}
     reading.add_unknown(root, unknown_keys(root, (*KEYS, *_FREEZING), _OTHERS))
     return reading.recipe(
         Tool.LLAMAFACTORY,
@@ -103,6 +108,13 @@ def _check_method(root: Node, origin: str) -> None:
             f"{origin}, line {node.spot.line}: finetuning_type is {node.value!r}; expected 'lora'.",
             "Only LoRA configurations are read.",
         )
+    config = root.fields.get("config")
+    if config is not None:
+        raise NoLoraError(
+            f"{origin}, line {root.spot.line}: the command names no LoRA option; its settings stand"
+            f" in {config.value}.",
+            f"Check {config.value}.",
+        )
     if _TRAINING.isdisjoint(root.fields):
         raise NoLoraError(
             f"{origin} trains nothing: it has no stage, dataset or LoRA setting.",
@@ -115,7 +127,7 @@ def _split(root: Node, reading: Reading, name: str) -> None:
     value = reading.stated.get(name)
     if not isinstance(value, str):
         return
-    node = root.fields[reading.key_of[name]]
+    node = root.fields[reading.key_of[name].removeprefix("--")]
     parts = pieces(value)
     reading.stated[name] = tuple(part.text for part in parts)
     first = _first_offset(node)
@@ -156,4 +168,11 @@ def _hand(recipe: Recipe, inventory: Inventory) -> Mapping[str, Any]:
     return handed
 
 
-DIALECT = Dialect(Tool.LLAMAFACTORY, "0.9.5", (Syntax.YAML, Syntax.JSON), _recognizes, _read, _hand)
+DIALECT = Dialect(
+    Tool.LLAMAFACTORY,
+    "0.9.5",
+    (Syntax.YAML, Syntax.JSON, Syntax.SHELL),
+    _recognizes,
+    _read,
+    _hand,
+)

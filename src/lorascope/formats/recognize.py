@@ -30,7 +30,8 @@ DIALECTS: tuple[Dialect, ...] = (
 _SIGNS: Mapping[Tool, str] = {
     Tool.PEFT: "JSON with peft_type, base_model_name_or_path or target_modules",
     Tool.AXOLOTL: "base_model with adapter",
-    Tool.LLAMAFACTORY: "finetuning_type, or model_name_or_path with template or stage",
+    Tool.LLAMAFACTORY: "finetuning_type, or model_name_or_path with template or stage, or a"
+    " `llamafactory-cli` command",
     Tool.MS_SWIFT: "model with LoRA settings, or a `swift` command",
     Tool.TRL: "model_name_or_path with lora_ keys or use_peft, or a `trl` command",
     Tool.TORCHTUNE: "model with _component_",
@@ -41,7 +42,10 @@ _SIGNS: Mapping[Tool, str] = {
 _SHELL_NAMES = (".sh", ".bash")
 _YAML_NAMES = (".yaml", ".yml")
 _ADAPTER_CONFIG = "adapter_config.json"
-_COMMAND = re.compile(r"^[^#\n:]{0,200}?\b(?:trl|swift) +(?:sft|dpo|grpo|kto|pt|rlhf)\b", re.M)
+_COMMAND = re.compile(
+    r"^[^#\n:]{0,200}?\b(?:(?:trl|swift) +(?:sft|dpo|grpo|kto|pt|rlhf)|llamafactory-cli +train)\b",
+    re.M,
+)
 _QUOTES = ("'", '"')
 _OUTSIDE = re.compile(r"[\ufeff \t\r\n]*")
 

@@ -12,7 +12,15 @@ _TRL = ("distillation", "dpo", "grpo", "kto", "reward", "rloo", "sft")
 """Trainings of `trl`. Source: trl 1.16.0, `get_commands` in `trl/cli/commands/__init__.py`."""
 _SWIFT = ("pt", "rlhf", "sft")
 """Trainings of `swift`. Source: ms-swift 4.6.0, `ROUTE_MAPPING` in `swift/cli/main.py`."""
-_SUBCOMMANDS = {"trl": _TRL, "swift": _SWIFT}
+_LLAMAFACTORY = ("train",)
+"""Source: llamafactory 0.9.5, `launch` in `launcher.py`; `lmf` is short for `llamafactory-cli`."""
+_SUBCOMMANDS = {
+    "trl": _TRL,
+    "swift": _SWIFT,
+    "llamafactory-cli": _LLAMAFACTORY,
+    "lmf": _LLAMAFACTORY,
+}
+_IN_FULL = {"lmf": "llamafactory-cli"}
 
 _KEYWORDS = frozenset({"!", "do", "elif", "else", "if", "then", "until", "while", "{", "time"})
 """Words of the shell that stand before a command."""
@@ -20,7 +28,7 @@ _PREFIXES = frozenset({"command", "env", "exec", "nohup", "sudo"})
 """Commands that run the words after them as they are."""
 _LAUNCHERS = frozenset(
     {
-        "accelerate", "conda", "deepspeed", "micromamba", "mpirun", "nice", "numactl", "pdm",
+        "accelerate", "conda", "deepspeed", "hf", "micromamba", "mpirun", "nice", "numactl", "pdm",
         "poetry", "srun", "stdbuf", "taskset", "timeout", "torchrun", "uv", "xargs",
     }
 )  # fmt: skip
@@ -32,6 +40,8 @@ _SWIFT_SCRIPT = re.compile(r"(?:^|/)swift/cli/(pt|rlhf|sft)\.py$")
 _NAMED_SCRIPT = re.compile(rf"(?:^|/)((?:{'|'.join(_TRL)}|cpo|orpo)(?:_\w+)?)\.py$")
 """A script called as one of TRL's is, but anywhere: TRL's own only if its options are."""
 _MODULE = re.compile(r"(trl|swift)\.(?:scripts|cli)\.(\w+)")
+_LLAMAFACTORY_SCRIPT = re.compile(r"(?:^|/)src/train(?:_bash)?\.py$")
+_LLAMAFACTORY_OPTION = re.compile(r"--(?:stage|finetuning[-_]type|lora[-_]target)(?:=|$)")
 _TRL_OPTION = re.compile(r"--(?:model[_-]name[_-]or[_-]path|use[_-]peft)(?:=|$)")
 
 
@@ -115,6 +125,7 @@ def _of_subcommand(words: Sequence[Filled], index: int) -> Training | None:
     tool = _name(words[index].value)
     if index + 1 >= len(words) or words[index + 1].value not in _SUBCOMMANDS[tool]:
         return None
+    tool = _IN_FULL.get(tool, tool)
     return _training(f"{tool} {words[index + 1].value}", words, index, index + 2)
 
 
@@ -124,8 +135,11 @@ def _of_path(words: Sequence[Filled], index: int) -> Training | None:
         return _training(f"swift {match[1]}", words, index, index + 1)
     if match := _TRL_SCRIPT.search(path):
         return _training(f"trl {match[1]}", words, index, index + 1)
+    options = [word.value for word in words[index + 1 :]]
+    if _LLAMAFACTORY_SCRIPT.search(path) and any(map(_LLAMAFACTORY_OPTION.match, options)):
+        return _training("llamafactory-cli train", words, index, index + 1)
     match = _NAMED_SCRIPT.search(path)
-    if match and any(_TRL_OPTION.match(word.value) for word in words[index + 1 :]):
+    if match and any(map(_TRL_OPTION.match, options)):
         return _training(f"trl {match[1]}", words, index, index + 1)
     return None
 

@@ -18,6 +18,7 @@ _DECLARING = frozenset({"declare", "export", "local", "readonly", "typeset"})
 _OPTION = re.compile(r"--([A-Za-z][\w.-]*)(=?)")
 _SHORT_OPTION = re.compile(r"-[A-Za-z]")
 _CONFIG = re.compile(r".+\.(?:json|ya?ml)")
+_TAKING_A_FILE = ("llamafactory-cli ", "swift ")
 
 
 def parse_shell(text: str, where: str) -> tuple[Node, ...]:
@@ -27,7 +28,8 @@ def parse_shell(text: str, where: str) -> tuple[Node, ...]:
     loops say; what is not assigned in it, and every command substitution, stays as it is written.
 
     Each command is a mapping as `Node` says, with two fields more: `""` says which training it
-    is (`trl sft`), and `config` which file its first word names, where `swift` takes one.
+    is (`trl sft`), and `config` which file its first word names, where `swift` and
+    `llamafactory-cli` take one.
 
     Args:
         text: The script.
@@ -113,7 +115,7 @@ def _command(script: Script, training: Training) -> Node:
     last = training.arguments[-1] if training.arguments else named[-1]
     fields = {"": Node(training.command, _span(script, named[0], named[-1]))}
     keys: dict[str, Spot] = {}
-    if training.command.startswith("swift ") and training.arguments:
+    if training.command.startswith(_TAKING_A_FILE) and training.arguments:
         first = training.arguments[0]
         if _CONFIG.fullmatch(first.value) and not first.value.startswith("-"):
             fields["config"] = Node(first.value, _span(script, first, first))

@@ -94,7 +94,10 @@ class _Editor:
 
     def __init__(self, text: str, recipe: Recipe) -> None:
         if recipe.tool not in _DIALECTS:
-            raise RecipeError(f"{recipe.origin} is of {recipe.tool}, which has no commands.")
+            raise RecipeError(
+                f"{recipe.origin}: commands of {recipe.tool} are not changed automatically.",
+                _BY_HAND,
+            )
         self._dialect, self._keys = _DIALECTS[recipe.tool]
         self._script = Script(text, recipe.origin)
         self._recipe = recipe

@@ -35,6 +35,7 @@ _GEMMA_3N = Parts(
     ("model.embed_vision", "model.embed_audio"),
 )
 _THINKER = ("thinker.model", "thinker.lm_head")
+_MOVED_THINKER = ("thinker.model.language_model", "thinker.lm_head")
 
 _PARTS: Mapping[str, Parts] = {
     **dict.fromkeys(
@@ -105,6 +106,32 @@ _PARTS: Mapping[str, Parts] = {
 }
 """By the class that transformers builds."""
 
+_MOVED: Mapping[str, Parts] = {
+    "Qwen2AudioForConditionalGeneration": Parts(
+        ("model.language_model",), ("model.audio_tower",), ("model.multi_modal_projector",)
+    ),
+    "Qwen2_5OmniForConditionalGeneration": Parts(
+        _MOVED_THINKER,
+        ("thinker.model.audio_tower", "thinker.model.visual"),
+        ("thinker.model.audio_tower.proj", "thinker.model.visual.merger"),
+    ),
+    "Qwen3OmniMoeForConditionalGeneration": Parts(
+        _MOVED_THINKER,
+        ("thinker.model.audio_tower", "thinker.model.visual"),
+        (
+            "thinker.model.audio_tower.proj1",
+            "thinker.model.audio_tower.proj2",
+            "thinker.model.visual.merger",
+            "thinker.model.visual.merger_list",
+        ),
+    ),
+}
+"""The same parts where transformers has put them under another module since.
+
+ms-swift 4.6.0 asks for a transformers before 5.17 and so does not name them. Source: transformers
+5.23.0, `named_modules()` of these classes.
+"""
+
 _TOWERS_OF_VISION = frozenset({Tower.VISION, Tower.AUDIO})
 
 
@@ -113,8 +140,11 @@ def parts_of(inventory: Inventory) -> Parts | None:
 
     A class that ms-swift does not list is cut as its towers are.
     """
-    known = _PARTS.get(inventory.model.cls)
-    if known is not None:
+    cls = inventory.model.cls
+    moved = _MOVED.get(cls)
+    if moved is not None and moved.language_model[0] in inventory.by_path:
+        return moved
+    if (known := _PARTS.get(cls)) is not None:
         return known
     towers = {module.path: module.tower for module in inventory.modules if module.kind.adaptable}
     if not _TOWERS_OF_VISION & set(towers.values()):

@@ -54,7 +54,9 @@ class Choice:
     peft_version: str
 
 
-def choose(inventory: Inventory, spec: LoraSpec, peft_version: str) -> Choice:
+def choose(
+    inventory: Inventory, spec: LoraSpec, peft_version: str, regex: BoundedRegex | None = None
+) -> Choice:
     """Do what PEFT does before it adapts the first module, in its order.
 
     Source: peft 0.21.2, `inject_adapter` in `tuners/tuners_utils.py`.
@@ -64,7 +66,7 @@ def choose(inventory: Inventory, spec: LoraSpec, peft_version: str) -> Choice:
     """
     behaviour = behaviour_of(peft_version)
     check_configuration(spec, behaviour)
-    regex = BoundedRegex()
+    regex = BoundedRegex() if regex is None else regex
     model, modules = inventory.model, visited_modules(inventory)
     rewrite = rewritten(with_early_heads(spec), model, modules, regex, behaviour)
     tying = tied_targets(rewrite.spec, model, regex)

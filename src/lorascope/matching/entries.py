@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from lorascope.core.errors import SpecificationError
+from lorascope.core.errors import SpecificationError, UnmodelledError
 from lorascope.core.spec import LoraSpec
 from lorascope.matching.all_linear import SHORTHAND
 from lorascope.matching.bounded_regex import BoundedRegex
 from lorascope.matching.choosing import Choice
 from lorascope.matching.expert_rewrite import Rewrite
-from lorascope.matching.names import EntryList
+from lorascope.matching.names import Endings, EntryList
 from lorascope.matching.nearest import with_nearest
-from lorascope.matching.patterns import names_of_key
+from lorascope.matching.patterns import KeyedNames
 from lorascope.matching.result import EntryMatch, MatchedTarget, SavedModule, Where
 from lorascope.matching.selection import Selection
 
@@ -133,11 +134,11 @@ def _parameters(spec: LoraSpec, targets: Sequence[MatchedTarget]) -> Iterator[En
 def _saved(
     spec: LoraSpec, selection: Selection, saved: Sequence[SavedModule]
 ) -> Iterator[EntryMatch]:
+    endings = Endings([module.path for module in saved])
+    kept_by = Counter(by for name, by in selection.excluded.items() if name in selection.wanted)
     for entry in spec.modules_to_save or ():
-        paths = [module.path for module in saved if module.path.endswith(entry)]
-        kept = sum(
-            name in selection.wanted for name, by in selection.excluded.items() if by == entry
-        )
+        paths = endings.ending(entry)
+        kept = kept_by[entry]
         why = "The names end with it." if paths else "No module's name ends with it."
         if kept:
             why += f" LoRA is kept away from {kept} targeted modules there."
@@ -147,7 +148,8 @@ def _saved(
 def _patterns(
     spec: LoraSpec, effective: LoraSpec, targets: Sequence[MatchedTarget], regex: BoundedRegex
 ) -> Iterator[EntryMatch]:
-    names = [target.path for target in targets]
+    known = KeyedNames(target.path for target in targets)
+    by_path = {target.path: target for target in reversed(targets)}
     for where, asked, in_force in (
         (Where.RANK_PATTERN, spec.rank_pattern, effective.rank_pattern),
         (Where.ALPHA_PATTERN, spec.alpha_pattern, effective.alpha_pattern),
@@ -163,25 +165,27 @@ def _patterns(
             if paths:
                 why = f"It sets {where.value.partition('_')[0]} {in_force[key]} here."
             else:
-                why = _why_undecided(key, where, names, targets, regex)
+                why = _why_undecided(key, where, known, by_path, regex)
             yield _entry(where, key, paths, why)
 
 
 def _why_undecided(
     key: str,
     where: Where,
-    names: Sequence[str],
-    targets: Sequence[MatchedTarget],
+    known: KeyedNames,
+    by_path: Mapping[str, MatchedTarget],
     regex: BoundedRegex,
 ) -> str:
     try:
-        reached = names_of_key(names, key, where.value, regex)
+        reached = known.matching(key, where.value, regex)
+    except UnmodelledError:
+        return "It takes too long to be matched."
     except SpecificationError:
         # Earlier keys decide for every name, so PEFT never compiles this one.
         return "It is no valid regular expression, but no name gets as far."
     if not reached:
         return "No target's name matches it."
-    first = next(target for target in targets if target.path in reached)
+    first = by_path[reached[0]]
     earlier = first.rank_key if where is Where.RANK_PATTERN else first.alpha_key
     return f"An earlier key decides for all that it matches, {earlier!r} for one."
 
@@ -190,13 +194,16 @@ def _layers(spec: LoraSpec, selection: Selection) -> Iterator[EntryMatch]:
     layers = spec.layers_to_transform
     if layers is None:
         return
+    in_layer: dict[int | None, list[str]] = {}
+    for name in selection.chosen:
+        in_layer.setdefault(selection.layer_of.get(name), []).append(name)
     for layer in [layers] if isinstance(layers, int) else layers:
-        paths = [name for name in selection.chosen if selection.layer_of.get(name) == layer]
+        paths = in_layer.get(layer, [])
         why = f"Layer {layer}." if paths else f"No targeted module has the layer index {layer}."
         yield _entry(Where.LAYERS_TO_TRANSFORM, str(layer), paths, why)
     patterns = spec.layers_pattern or ()
+    paths = [name for name in selection.chosen if name in selection.layer_of]
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        paths = [name for name in selection.chosen if name in selection.layer_of]
         yield _entry(
             Where.LAYERS_PATTERN, pattern, paths, "The layer index is read after this name."
         )

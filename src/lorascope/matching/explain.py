@@ -8,27 +8,35 @@ from lorascope.core.errors import SpecificationError, UnmodelledError
 from lorascope.core.inventory import Inventory
 from lorascope.core.spec import LoraSpec
 from lorascope.matching.adapting import values_for
+from lorascope.matching.bounded_regex import BoundedRegex
 from lorascope.matching.choosing import Choice, choose
 from lorascope.matching.entries import explain_entries
 from lorascope.matching.match import adapt
-from lorascope.matching.names import EntryList, parameter_names
+from lorascope.matching.names import Endings, EntryList, parameter_names
 from lorascope.matching.result import Match, MatchedTarget, Reason, SavedModule
 from lorascope.matching.versions import NEWEST
 
 
-def explain(inventory: Inventory, spec: LoraSpec, *, peft_version: str = NEWEST) -> Match:
+def explain(
+    inventory: Inventory,
+    spec: LoraSpec,
+    *,
+    peft_version: str = NEWEST,
+    regex: BoundedRegex | None = None,
+) -> Match:
     """Return what `match` returns, or, where PEFT refuses, what each entry names and why it does.
 
     Args:
         inventory: Of the bare base model.
         spec: The configuration, as the user wrote it.
         peft_version: Whose behaviour to follow.
+        regex: Matches the patterns, in what is left of its time; None for one of its own.
 
     Raises:
         SpecificationError: PEFT refuses the configuration before it selects a module.
         UnmodelledError: lorascope does not model what is asked.
     """
-    choice = choose(inventory, spec, peft_version)
+    choice = choose(inventory, spec, peft_version, regex)
     try:
         return adapt(choice)
     except UnmodelledError:
@@ -71,7 +79,7 @@ def _named(choice: Choice) -> Iterator[MatchedTarget]:
 
 
 def _saved(choice: Choice) -> Iterator[SavedModule]:
+    endings = Endings([*choice.modules])
     for entry in choice.spec.modules_to_save or ():
-        for path in choice.modules:
-            if path.endswith(entry):
-                yield SavedModule(path=path, params=0, entry=entry)
+        for path in endings.ending(entry):
+            yield SavedModule(path=path, params=0, entry=entry)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.paths import joined
@@ -44,6 +46,35 @@ def suffixes(name: str) -> Iterator[str]:
         yield name[dot + 1 :]
         dot = name.rfind(".", 0, dot)
     yield name
+
+
+class Endings:
+    """The ends of many names, letter by letter."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._reversed = sorted((name[::-1], place) for place, name in enumerate(names))
+
+    def places(self, end: str) -> list[int]:
+        """Return the places, in order, of the names that end with `end`."""
+        wanted = end[::-1]
+        first = bisect_left(self._reversed, (wanted, -1))
+        found = []
+        for name, place in islice(self._reversed, first, None):
+            if not name.startswith(wanted):
+                break
+            found.append(place)
+        return sorted(found)
+
+    def ending(self, end: str) -> list[str]:
+        """Return the names that end with `end`, in order."""
+        return [self._names[place] for place in self.places(end)]
+
+    def has(self, end: str) -> bool:
+        """Whether some name ends with `end`."""
+        wanted = end[::-1]
+        first = bisect_left(self._reversed, (wanted, -1))
+        return first < len(self._reversed) and self._reversed[first][0].startswith(wanted)
 
 
 class EntryList:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from lorascope.matching.bounded_regex import BoundedRegex, Pattern
+from lorascope.matching.names import Endings
 
 _PLAIN_KEY = re.compile(r"[\w.-]+")
 
@@ -23,23 +24,53 @@ def deciding_keys(
         SpecificationError: A key is no regular expression, or takes too long.
     """
     decided: dict[str, str] = {}
-    pending = list(names)
+    known = KeyedNames(names)
     for key in keys:
-        if not pending:
+        if len(decided) == len(known.names):
             break
-        for name in names_of_key(pending, key, where, regex):
+        for name in known.matching(key, where, regex, without=decided):
             decided[name] = key
-        pending = [name for name in pending if name not in decided]
     return decided
 
 
-def names_of_key(
-    names: Sequence[str], key: str, where: str, regex: BoundedRegex
-) -> Mapping[str, str | None]:
-    """Return the names that one key matches, whatever other keys say."""
-    candidates = names
-    if _PLAIN_KEY.fullmatch(key):
-        # A plain key matches only names that end with its last part; the rest need no regex.
-        last = key.rpartition(".")[2]
-        candidates = [name for name in names if name.endswith((last, "\n"))]
-    return regex.matching(Pattern(key, where, before=r"(.*\.)?(", after=r")$"), candidates)
+class KeyedNames:
+    """Names of targets, of which many keys ask which ones they match."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.names = tuple(dict.fromkeys(names))
+        self._endings: Endings | None = None
+        self._has_line_ends = any("\n" in name for name in self.names)
+
+    def matching(
+        self, key: str, where: str, regex: BoundedRegex, *, without: Container[str] = ()
+    ) -> list[str]:
+        """Return the names that one key matches, in order, whatever other keys say.
+
+        Args:
+            key: A regular expression for the end of a name.
+            where: For messages: `rank_pattern` or `alpha_pattern`.
+            regex: Matches it.
+            without: Names that are not asked about.
+
+        Raises:
+            SpecificationError: The key is no regular expression, or takes too long.
+        """
+        if self._has_line_ends or not _PLAIN_KEY.fullmatch(key):
+            left = [name for name in self.names if name not in without] if without else self.names
+            return list(regex.matching(Pattern(key, where, r"(.*\.)?(", r")$"), left))
+        return [name for name in self._ending(key) if name not in without and _is_at(name, key)]
+
+    def _ending(self, key: str) -> list[str]:
+        """Return the names that end with the part of a plain key after its last dot."""
+        if self._endings is None:
+            self._endings = Endings(self.names)
+        return self._endings.ending(key.rpartition(".")[2])
+
+
+def _is_at(name: str, key: str) -> bool:
+    """Whether a plain key, each dot of which is any character, is the end of a name."""
+    start = len(name) - len(key)
+    if start < 0 or (start and name[start - 1] != "."):
+        return False
+    end = name[start:]
+    return end == key or all(k in (".", n) for k, n in zip(key, end, strict=True))

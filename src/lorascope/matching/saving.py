@@ -16,7 +16,7 @@ from lorascope.matching.injected import (
     put_saved,
     set_trainable,
 )
-from lorascope.matching.names import ancestors
+from lorascope.matching.names import Endings, ancestors
 from lorascope.matching.result import SavedModule
 
 
@@ -39,20 +39,25 @@ def save_modules(
         SpecificationError: An entry names what PEFT cannot copy.
     """
     saved: list[SavedModule] = []
+    saved_paths: set[str] = set()
     if not entries:
         return saved
-    endings = tuple(entries)
-    for path in [path for path, _ in named_nodes(root, duplicates=True)]:
-        if not path.endswith(endings):
-            continue
-        entry = next(each for each in entries if path.endswith(each))
+    paths = [path for path, _ in named_nodes(root, duplicates=True)]
+    endings = Endings(paths)
+    first: dict[int, str] = {}
+    for entry in entries:
+        for place in endings.places(entry):
+            first.setdefault(place, entry)
+    for place, entry in sorted(first.items()):
+        path = paths[place]
         wrapper = _existing_wrapper(root, path, entry)
         if wrapper is not None:
             set_trainable(wrapper.children["original_module"], False)
             set_trainable(wrapper.children["modules_to_save"].children["default"], True)
             continue
         copied = put_saved(root, path, tied_to=tied_to)
-        inside = any(each.path in ancestors(path) for each in saved)
+        inside = any(above in saved_paths for above in ancestors(path))
+        saved_paths.add(path)
         added = 0 if inside or tied_to is not None else _elements(copied)
         saved.append(SavedModule(path=path, params=added, entry=entry))
     return saved

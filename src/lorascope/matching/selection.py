@@ -14,6 +14,8 @@ from lorascope.matching.versions import Behaviour
 
 FIRST_INDEX = re.compile(r".*?\.[^.]*\.(?P<idx>\d+)\.")
 """How PEFT finds the layer index without `layers_pattern`: the first number that is a part."""
+_WORD = re.compile(r"[\w-]+")
+"""An entry that is no regular expression but itself, and has no dot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,26 @@ def saved_names(names: Sequence[str], saved: Iterable[str], regex: BoundedRegex)
     saved module itself and all below it.
     """
     found: dict[str, str] = {}
+    by_part: dict[str, list[str]] | None = None
+    plain = not any("\n" in name for name in names)
     for entry in saved:
-        candidates = names
-        if entry.isidentifier():
-            candidates = [name for name in names if entry in name]
-        pattern = Pattern(entry, "modules_to_save", before=r"(^|.*\.)", after=r"($|\..*)")
-        for name in regex.matching(pattern, candidates):
+        if plain and _WORD.fullmatch(entry):
+            by_part = _by_part(names) if by_part is None else by_part
+            hits: Iterable[str] = by_part.get(entry, ())
+        else:
+            pattern = Pattern(entry, "modules_to_save", before=r"(^|.*\.)", after=r"($|\..*)")
+            hits = regex.matching(pattern, names)
+        for name in hits:
             found.setdefault(name, entry)
+    return found
+
+
+def _by_part(names: Sequence[str]) -> dict[str, list[str]]:
+    """Return for each part of the names those that it is a part of, in order."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        for part in dict.fromkeys(name.split(".")):
+            found.setdefault(part, []).append(name)
     return found
 
 

@@ -9,7 +9,7 @@ from lorascope.core.roles import Kind
 from lorascope.core.spec import LoraSpec
 from lorascope.matching.adapting import Adapted
 from lorascope.matching.bounded_regex import BoundedRegex
-from lorascope.matching.patterns import names_of_key
+from lorascope.matching.patterns import KeyedNames
 from lorascope.matching.selection import Selection
 from lorascope.matching.versions import Behaviour
 
@@ -76,8 +76,9 @@ def _has_bias(module: Module) -> bool:
 def _of_patterns(spec: LoraSpec, names: Sequence[str], regex: BoundedRegex) -> Iterator[str]:
     if not names:
         return
+    known = KeyedNames(names)
     for where, keys in (("rank_pattern", spec.rank_pattern), ("alpha_pattern", spec.alpha_pattern)):
-        unmatched = [key for key in keys if not names_of_key(names, key, where, regex)]
+        unmatched = [key for key in keys if not known.matching(key, where, regex)]
         if unmatched:
             yield f"{where}: no targeted module matches {_shown(sorted(unmatched))}."
 

@@ -15,7 +15,7 @@ from lorascope.core.errors import SpecificationError, UnmodelledError
 from lorascope.core.finding import Severity
 from lorascope.core.recipe import Edit, Tool
 from lorascope.matching import Where
-from lorascope.matching.bounded_regex import BoundedRegex, Pattern
+from lorascope.matching.bounded_regex import Pattern
 
 _MOST = 20
 """Entries told of one by one; each is matched against all names."""
@@ -37,10 +37,9 @@ def find(subject: Subject) -> Iterator[Problem]:
         if subject.recipe.tool in _AS_PATTERN:
             yield from _by_text(subject)
         return
-    regex = BoundedRegex()
     patterns = (each for each in missed_targets(subject) if each.why is Why.REGEX)
     for missed in islice(patterns, _MOST):
-        yield _problem(subject, missed.entry.entry, regex)
+        yield _problem(subject, missed.entry.entry)
 
 
 def _by_text(subject: Subject) -> Iterator[Problem]:
@@ -54,8 +53,8 @@ def _by_text(subject: Subject) -> Iterator[Problem]:
             )
 
 
-def _problem(subject: Subject, entry: str, regex: BoundedRegex) -> Problem:
-    pattern, paths = _as_pattern(subject, entry, regex)
+def _problem(subject: Subject, entry: str) -> Problem:
+    pattern, paths = _as_pattern(subject, entry)
     hit = [subject.modules[path] for path in paths]
     named = frozenset(paths)
     names = endings(hit, (m for m in subject.modules.values() if m.path not in named and m.path))
@@ -89,12 +88,14 @@ def _edits(subject: Subject, entry: str, pattern: str, names: Sequence[str]) -> 
     return (Edit(Where.TARGET_MODULES, entry, tuple(names)),) if names else ()
 
 
-def _as_pattern(subject: Subject, entry: str, regex: BoundedRegex) -> tuple[str, tuple[str, ...]]:
+def _as_pattern(subject: Subject, entry: str) -> tuple[str, tuple[str, ...]]:
     """Return the entry as a pattern for whole names, and what that matches."""
     names = [path for path in subject.modules if path]
     for pattern in patterns_meant(entry):
         try:
-            found = regex.matching(Pattern(pattern, Where.TARGET_MODULES), names, whole=True)
+            found = subject.regex.matching(
+                Pattern(pattern, Where.TARGET_MODULES), names, whole=True
+            )
         except UnmodelledError:
             raise
         except SpecificationError:

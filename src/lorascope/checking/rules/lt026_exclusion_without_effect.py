@@ -13,7 +13,7 @@ from lorascope.core.errors import SpecificationError
 from lorascope.core.finding import Severity
 from lorascope.core.recipe import Edit
 from lorascope.matching import Where
-from lorascope.matching.bounded_regex import BoundedRegex, Pattern
+from lorascope.matching.bounded_regex import Pattern
 from lorascope.matching.names import EntryList, ancestors
 
 
@@ -32,8 +32,8 @@ def find(subject: Subject) -> Iterator[Problem]:
     asked = subject.spec.exclude_modules
     if not asked:
         return
-    taken_out = set() if subject.match is None else set(subject.match.excluded)
-    entries = [_looked_up(subject, entry, taken_out) for entry in _entries(asked)]
+    known = _Known(subject, _entries(asked))
+    entries = [known.looked_up(entry) for entry in _entries(asked)]
     useless = [entry for entry in entries if entry.inside]
     as_regex = _as_regex(asked) if len(useless) == len(entries) else None
     nearest = {e.entry: e.nearest for e in subject.entries_of(Where.EXCLUDE_MODULES)}
@@ -54,42 +54,52 @@ def _entries(asked: tuple[str, ...] | str) -> tuple[str, ...]:
     return (asked,) if isinstance(asked, str) else tuple(dict.fromkeys(asked))
 
 
-def _looked_up(subject: Subject, entry: str, taken_out: set[str]) -> _Excluded:
-    names = [path for path in subject.modules if path]
-    named = _named(subject, entry, names)
-    if not named and _is_name(entry):
-        # A bare name as a string is a whole name to PEFT; whoever writes it means its ends.
-        named = list(EntryList([entry]).named(names))
-        if not any(subject.modules[path].kind.adaptable for path in named):
-            return _Excluded(entry, named, _inside(subject, named))
-        return _Excluded(entry, (), ())
-    if any(path in taken_out for path in named):
-        return _Excluded(entry, named, ())
-    return _Excluded(entry, named, _inside(subject, named))
+class _Known:
+    """What the entries name, and what is inside of that; looked up once for all entries."""
 
+    def __init__(self, subject: Subject, entries: Sequence[str]) -> None:
+        self._subject = subject
+        self._names = [path for path in subject.modules if path]
+        self._taken_out = set() if subject.match is None else set(subject.match.excluded)
+        self._by_end: dict[str, list[str]] = {}
+        known = EntryList(entries)
+        for name in self._names:
+            for entry in known.naming(name):
+                self._by_end.setdefault(entry, []).append(name)
+        self._inside: dict[str, list[str]] = {}
+        for target in subject.targets:
+            for above in ancestors(target.path):
+                self._inside.setdefault(above, []).append(target.path)
 
-def _named(subject: Subject, entry: str, names: list[str]) -> list[str]:
-    if isinstance(subject.spec.exclude_modules, str):
-        pattern = Pattern(entry, Where.EXCLUDE_MODULES)
-        try:
-            return list(BoundedRegex().matching(pattern, names, whole=True))
-        except SpecificationError:
-            # PEFT refuses it; that is told elsewhere.
-            return names
-    return list(EntryList([entry]).named(names))
+    def looked_up(self, entry: str) -> _Excluded:
+        named = self._named(entry)
+        if not named and _is_name(entry):
+            # A bare name as a string is a whole name to PEFT; whoever writes it means its ends.
+            named = self._by_end.get(entry, [])
+            if not any(self._subject.modules[path].kind.adaptable for path in named):
+                return _Excluded(entry, named, self._inside_of(named))
+            return _Excluded(entry, (), ())
+        if any(path in self._taken_out for path in named):
+            return _Excluded(entry, named, ())
+        return _Excluded(entry, named, self._inside_of(named))
+
+    def _named(self, entry: str) -> list[str]:
+        if isinstance(self._subject.spec.exclude_modules, str):
+            pattern = Pattern(entry, Where.EXCLUDE_MODULES)
+            try:
+                return list(self._subject.regex.matching(pattern, self._names, whole=True))
+            except SpecificationError:
+                # PEFT refuses it; that is told elsewhere.
+                return self._names
+        return self._by_end.get(entry, [])
+
+    def _inside_of(self, named: Sequence[str]) -> Sequence[str]:
+        inside = (path for container in named for path in self._inside.get(container, ()))
+        return tuple(dict.fromkeys(inside))
 
 
 def _is_name(entry: str) -> bool:
     return entry.replace(".", "_").isidentifier()
-
-
-def _inside(subject: Subject, named: Sequence[str]) -> Sequence[str]:
-    containers = set(named)
-    return [each.path for each in subject.targets if _is_in(each.path, containers)]
-
-
-def _is_in(path: str, containers: set[str]) -> bool:
-    return any(above in containers for above in ancestors(path))
 
 
 def _as_regex(asked: tuple[str, ...] | str) -> str | None:

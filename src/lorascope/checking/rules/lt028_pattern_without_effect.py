@@ -8,11 +8,10 @@ from lorascope.checking.engines import Engine, Feature, engines
 from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import listed
-from lorascope.core.errors import SpecificationError
+from lorascope.core.errors import SpecificationError, UnmodelledError
 from lorascope.core.finding import Severity
 from lorascope.matching import EntryMatch, MatchedTarget, Where
-from lorascope.matching.bounded_regex import BoundedRegex
-from lorascope.matching.patterns import names_of_key
+from lorascope.matching.patterns import KeyedNames
 
 _PATTERNS = (Where.RANK_PATTERN, Where.ALPHA_PATTERN)
 _SAME = 1e-6
@@ -23,12 +22,12 @@ def find(subject: Subject) -> Iterator[Problem]:
     """Find keys that decide for no target, and engines that apply another scale than trained."""
     if subject.match is None or not subject.targets:
         return
-    names = [target.path for target in subject.targets]
-    regex = BoundedRegex()
+    known = KeyedNames(target.path for target in subject.targets)
+    by_path = {target.path: target for target in reversed(subject.targets)}
     for where in _PATTERNS:
         for entry in subject.entries_of(where):
             if not entry.matched:
-                yield _without_effect(subject, entry, names, regex)
+                yield _without_effect(subject, entry, known, by_path)
     for name in subject.engines:
         engine = engines().get(name)
         if engine is not None:
@@ -36,7 +35,10 @@ def find(subject: Subject) -> Iterator[Problem]:
 
 
 def _without_effect(
-    subject: Subject, entry: EntryMatch, names: list[str], regex: BoundedRegex
+    subject: Subject,
+    entry: EntryMatch,
+    known: KeyedNames,
+    by_path: Mapping[str, MatchedTarget],
 ) -> Problem:
     is_rank = entry.where is Where.RANK_PATTERN
     pattern: Mapping[str, float] = (
@@ -44,9 +46,11 @@ def _without_effect(
     )
     what, base = ("rank", subject.spec.r) if is_rank else ("alpha", subject.spec.lora_alpha)
     try:
-        reached = names_of_key(names, entry.entry, entry.where, regex)
+        reached = known.matching(entry.entry, entry.where, subject.regex)
+    except UnmodelledError:
+        raise
     except SpecificationError:
-        reached = {}
+        reached = []
     if not reached:
         near = entry.nearest
         return Problem(
@@ -58,7 +62,7 @@ def _without_effect(
             hint=f"Names like it are {listed(near)}." if near else _how_keys_match(subject),
             where=entry.where,
         )
-    first = next(target for target in subject.targets if target.path in reached)
+    first = by_path[reached[0]]
     earlier = first.rank_key if is_rank else first.alpha_key
     value = first.rank if is_rank else first.alpha
     return Problem(
@@ -69,7 +73,7 @@ def _without_effect(
         ),
         hint="The first key that matches wins: put the narrower one before the wider one.",
         where=entry.where,
-        paths=tuple(list(reached)[:MOST_PATHS]),
+        paths=tuple(reached[:MOST_PATHS]),
     )
 
 

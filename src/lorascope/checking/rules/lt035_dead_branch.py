@@ -8,7 +8,6 @@ from lorascope.checking.alternations import Alternation, Branch, alternations, o
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import listed, shown
-from lorascope.core.errors import SpecificationError, UnmodelledError
 from lorascope.core.finding import Severity
 from lorascope.core.paths import parent_path
 from lorascope.matching import Where
@@ -17,8 +16,6 @@ from lorascope.matching.names import ancestors
 
 _MOST_BRANCHES = 200
 _MOST_DEAD = 20
-_FIRST_NAMES = 64
-"""Names that a branch is tried on first; most match one of them."""
 
 
 def find(subject: Subject) -> Iterator[Problem]:
@@ -29,7 +26,7 @@ def find(subject: Subject) -> Iterator[Problem]:
     found = alternations(pattern)
     if not found or sum(len(each.branches) for each in found) > _MOST_BRANCHES:
         return
-    regex = BoundedRegex()
+    regex = subject.regex
     names = [path for path in subject.modules if path]
     hits = list(regex.matching(Pattern(pattern, Where.TARGET_MODULES), names, whole=True))
     if not hits:
@@ -43,11 +40,9 @@ def find(subject: Subject) -> Iterator[Problem]:
         if not all(branch.text for branch in each.branches):
             # An empty branch makes the others optional: `(language_model\.|)`.
             continue
-        dead = [
-            branch
-            for branch in each.branches
-            if not _is_hit(only(pattern, branch, each, found), hits, regex)
-        ]
+        alone = [only(pattern, branch, each, found) for branch in each.branches]
+        is_hit = _are_hit(alone, hits, regex)
+        dead = [branch for branch, hit in zip(each.branches, is_hit, strict=True) if not hit]
         if dead:
             skipped += dead
             yield _problem(subject, pattern, each, dead, hits)
@@ -61,19 +56,12 @@ def _written_pattern(subject: Subject) -> str | None:
     return pattern
 
 
-def _is_hit(pattern: str, names: Sequence[str], regex: BoundedRegex) -> bool:
-    """Whether the pattern matches one of the names; also if it cannot be told."""
-    where = Pattern(pattern, Where.TARGET_MODULES)
-    try:
-        return any(
-            regex.matching(where, part, whole=True)
-            for part in (names[:_FIRST_NAMES], names[_FIRST_NAMES:])
-            if part
-        )
-    except UnmodelledError:
-        raise
-    except SpecificationError:
-        return True
+def _are_hit(
+    patterns: Sequence[str], names: Sequence[str], regex: BoundedRegex
+) -> tuple[bool, ...]:
+    """Whether each pattern matches one of the names; also if it cannot be told."""
+    found = regex.any_matching([Pattern(text, Where.TARGET_MODULES) for text in patterns], names)
+    return tuple(hit is not False for hit in found)
 
 
 def _problem(
