@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -50,18 +49,13 @@ class StandIns:
     """Inventories of what stands for base models; each is built once."""
 
     rows: tuple[StandIn, ...] = field(default_factory=lambda: read_table(TABLE.read_text("utf-8")))
-    used: set[StandIn] = field(default_factory=set)
-    """Rows that were asked for."""
     _bases: BaseModels = field(default_factory=BaseModels)
     _configs: dict[StandIn, str] = field(default_factory=dict)
 
     def row(self, base_model: str | None, path: str) -> StandIn | None:
         """Return the first row for a base model, or else for a file that names none."""
         name = (base_model or f"path:{path}").strip().casefold()
-        found = next((row for row in self.rows if fnmatchcase(name, row.pattern)), None)
-        if found is not None:
-            self.used.add(found)
-        return found
+        return next((row for row in self.rows if fnmatchcase(name, row.pattern)), None)
 
     def inventory(self, recipe: Recipe, path: str) -> Inventory | str:
         """Return the inventory that stands for the recipe's base model, or why there is none."""
@@ -85,7 +79,3 @@ class StandIns:
             (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
             self._configs[row] = str(folder / "config.json")
         return self._configs[row]
-
-    def unused(self) -> Iterator[StandIn]:
-        """Return the rows that no configuration asked for."""
-        return (row for row in self.rows if row not in self.used)

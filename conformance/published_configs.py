@@ -43,7 +43,7 @@ def main() -> int:
     print(f"{time.perf_counter() - start:.0f} s")
     if arguments.write:
         arguments.write.write_text(page(results, known), encoding="utf-8")
-    return 1 if _print_wrong(results, known, bases) else 0
+    return 1 if _print_wrong(results, known) else 0
 
 
 def result_of(checkout: Path, bases: StandIns) -> Result:
@@ -100,7 +100,7 @@ def _print(results: list[Result], rules: str | None) -> None:
                     )
 
 
-def _print_wrong(results: list[Result], known: tuple[Known, ...], bases: StandIns) -> bool:
+def _print_wrong(results: list[Result], known: tuple[Known, ...]) -> bool:
     wrong = [
         f"not known as true: {result.checkout}\t{each.file}\t{found.code}\t{found.entry}"
         f"\t[{each.base_model}] {found.message}"
@@ -113,8 +113,6 @@ def _print_wrong(results: list[Result], known: tuple[Known, ...], bases: StandIn
     ]
     for line in wrong:
         print(line, file=sys.stderr)
-    for row in bases.unused():
-        print(f"of published_models.tsv not used: {row.pattern}", file=sys.stderr)
     return bool(wrong)
 
 

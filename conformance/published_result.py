@@ -82,11 +82,16 @@ class Result:
 
 
 def not_found(results: list[Result], known: tuple[Known, ...]) -> tuple[Known, ...]:
-    """Return the rows of known errors that were not found."""
+    """Return the rows of known errors that were not found, of the checkouts that were read."""
     found = {
         (result.checkout, each.file, finding.code, finding.entry)
         for result in results
         for each in result.configurations
         for finding in each.of(Severity.ERROR)
     }
-    return tuple(row for row in known if (row.checkout, row.path, row.code, row.entry) not in found)
+    read = {result.checkout for result in results}
+    return tuple(
+        row
+        for row in known
+        if row.checkout in read and (row.checkout, row.path, row.code, row.entry) not in found
+    )

@@ -22,9 +22,23 @@ _CANNOT_SAY: Mapping[Tool, frozenset[str]] = {
     ),
     Tool.MS_SWIFT: frozenset({"exclude_modules", "trainable_token_indices", "ensure_weight_tying"}),
     Tool.TRL: frozenset({"exclude_modules", "trainable_token_indices", "ensure_weight_tying"}),
+    **dict.fromkeys(
+        (Tool.TORCHTUNE, Tool.MLX_LM),
+        frozenset(
+            {
+                "exclude_modules",
+                "target_parameters",
+                "trainable_token_indices",
+                "ensure_weight_tying",
+            }
+        ),
+    ),
 }
 """Fields of PEFT for which a tool has no key (Axolotl 0.19.0, LLaMA-Factory 0.9.5, ms-swift 4.6.0,
-TRL 1.16.0)."""
+TRL 1.16.0, torchtune 0.6.1, mlx-lm 0.32.2)."""
+
+_LISTS_ONLY = frozenset({Tool.LLAMAFACTORY, Tool.TORCHTUNE, Tool.MLX_LM})
+"""Tools whose targets are never a regular expression; sources as above."""
 
 
 _OTHERS = "Name other modules instead; 'lorascope inspect' lists them with their roles."
@@ -33,6 +47,11 @@ _OTHERS = "Name other modules instead; 'lorascope inspect' lists them with their
 def can_say(subject: Subject, peft_field: str) -> bool:
     """Whether the tool has a key for one of PEFT's fields."""
     return peft_field not in _CANNOT_SAY.get(subject.recipe.tool, frozenset())
+
+
+def takes_pattern(subject: Subject) -> bool:
+    """Whether the tool's targets may be one regular expression."""
+    return subject.recipe.tool not in _LISTS_ONLY
 
 
 def is_removable(reach: Reach, hit: Sequence[Module]) -> bool:

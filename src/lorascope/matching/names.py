@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.paths import joined
@@ -53,18 +52,12 @@ class Endings:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
-        self._reversed = sorted((name[::-1], place) for place, name in enumerate(names))
+        self._sorted = sorted((name[::-1], place) for place, name in enumerate(names))
+        self._reversed = [name for name, _ in self._sorted]
 
     def places(self, end: str) -> list[int]:
         """Return the places, in order, of the names that end with `end`."""
-        wanted = end[::-1]
-        first = bisect_left(self._reversed, (wanted, -1))
-        found = []
-        for name, place in islice(self._reversed, first, None):
-            if not name.startswith(wanted):
-                break
-            found.append(place)
-        return sorted(found)
+        return self._places([self._starting(end[::-1], 0, 0, len(self._reversed))])
 
     def ending(self, end: str) -> list[str]:
         """Return the names that end with `end`, in order."""
@@ -72,9 +65,39 @@ class Endings:
 
     def has(self, end: str) -> bool:
         """Whether some name ends with `end`."""
-        wanted = end[::-1]
-        first = bisect_left(self._reversed, (wanted, -1))
-        return first < len(self._reversed) and self._reversed[first][0].startswith(wanted)
+        low, high = self._starting(end[::-1], 0, 0, len(self._reversed))
+        return low < high
+
+    def like(self, end: str) -> list[str]:
+        """Return the names that end with `end`, in order; each dot in it is any character."""
+        spans = [(0, len(self._reversed))]
+        at = 0
+        for number, part in enumerate(end[::-1].split(".")):
+            if number:
+                spans = [each for span in spans for each in self._split(at, *span)]
+                at += 1
+            spans = [self._starting(part, at, *span) for span in spans] if part else spans
+            at += len(part)
+        return [self._names[place] for place in self._places(spans)]
+
+    def _starting(self, text: str, at: int, low: int, high: int) -> tuple[int, int]:
+        """Narrow a span, whose reversed names are alike up to `at`, to those that go on so."""
+        end = at + len(text)
+        return (
+            bisect_left(self._reversed, text, low, high, key=lambda name: name[at:end]),
+            bisect_right(self._reversed, text, low, high, key=lambda name: name[at:end]),
+        )
+
+    def _split(self, at: int, low: int, high: int) -> Iterator[tuple[int, int]]:
+        """Cut a span into those of one character each at `at`; shorter names are left out."""
+        low = bisect_left(self._reversed, True, low, high, key=lambda name: len(name) > at)
+        while low < high:
+            _, end = self._starting(self._reversed[low][at], at, low, high)
+            yield low, end
+            low = end
+
+    def _places(self, spans: Iterable[tuple[int, int]]) -> list[int]:
+        return sorted(place for low, high in spans for _, place in self._sorted[low:high])
 
 
 class EntryList:

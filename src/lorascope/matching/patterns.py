@@ -58,19 +58,8 @@ class KeyedNames:
         if self._has_line_ends or not _PLAIN_KEY.fullmatch(key):
             left = [name for name in self.names if name not in without] if without else self.names
             return list(regex.matching(Pattern(key, where, r"(.*\.)?(", r")$"), left))
-        return [name for name in self._ending(key) if name not in without and _is_at(name, key)]
-
-    def _ending(self, key: str) -> list[str]:
-        """Return the names that end with the part of a plain key after its last dot."""
         if self._endings is None:
             self._endings = Endings(self.names)
-        return self._endings.ending(key.rpartition(".")[2])
-
-
-def _is_at(name: str, key: str) -> bool:
-    """Whether a plain key, each dot of which is any character, is the end of a name."""
-    start = len(name) - len(key)
-    if start < 0 or (start and name[start - 1] != "."):
-        return False
-    end = name[start:]
-    return end == key or all(k in (".", n) for k, n in zip(key, end, strict=True))
+        # The dots of a plain key are any characters, what stands before it is a dot or nothing.
+        hits = self._endings.like(key)
+        return [n for n in hits if n not in without and n[: -len(key)][-1:] in ("", ".")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from lorascope.checking.leaving_out import can_say
+from lorascope.checking.leaving_out import can_say, takes_pattern
 from lorascope.checking.naming import (
     below,
     endings,
@@ -31,10 +31,12 @@ _WORDS = re.compile(r"visi|visual|vit|image|audio|speech|sound", re.IGNORECASE)
 _ASKED_BY_OPTION = (
     ("freeze_vision_tower", False),
     ("freeze_vit", False),
+    ("encoder_trainable", "lora"),
     ("finetune_vision_layers", True),
     ("finetune_audio_layers", True),
 )
-"""Options of LLaMA-Factory, ms-swift and Unsloth by which the tower is meant."""
+"""Options of LLaMA-Factory, ms-swift, torchtune and Unsloth by which the tower is meant."""
+_TORCHTUNES_WAY = "For the language model alone set model.encoder_trainable to frozen."
 _GENERATES = ("ForConditionalGeneration", "ForCausalLM")
 
 
@@ -58,7 +60,7 @@ def _is_language_model(subject: Subject) -> bool:
 
 def _is_asked_by_option(subject: Subject) -> bool:
     options = subject.recipe.options
-    return any(options.get(name) is value for name, value in _ASKED_BY_OPTION)
+    return any(name in options and options[name] == value for name, value in _ASKED_BY_OPTION)
 
 
 def _is_loose(reach: Reach, subject: Subject) -> bool:
@@ -109,11 +111,14 @@ def _hint(subject: Subject, sensing: Sequence[Module], text: Sequence[Module]) -
     main = subject.model.model.main_towers
     inner = [m for m in subject.model.adaptable if m.tower in main]
     outer = [m for m in subject.model.adaptable if m.tower not in main]
+    if subject.recipe.tool is Tool.TORCHTUNE:
+        return _TORCHTUNES_WAY
     ways = []
     if subject.spec.exclude_modules is None and can_say(subject, "exclude_modules"):
         ways.append(f"{subject.recipe.key('exclude_modules')} to {_excluded(sensing, inner)}")
     wanted = pattern_in(roots(text, outer), last_names(text))
-    if subject.model.model.expert_rewrite is None and takes_exactly(wanted, text, sensing):
+    is_exact = takes_pattern(subject) and takes_exactly(wanted, text, sensing)
+    if is_exact and subject.model.model.expert_rewrite is None:
         # Where PEFT rewrites expert names it cuts a pattern down to last names.
         ways.append(f"{_key_of_pattern(subject)} to the string '{wanted}'")
     if not ways:

@@ -11,6 +11,7 @@ from lorascope.core.finding import Severity
 from lorascope.core.recipe import Edit
 from lorascope.core.roles import Kind
 from lorascope.matching import Where
+from lorascope.matching.names import Endings
 from lorascope.matching.task_heads import late_heads
 
 _INPUT = frozenset(
@@ -21,13 +22,14 @@ _OUTPUT = frozenset({"lm_head", "embed_out", "output", "output_embeddings", "hea
 
 def find(subject: Subject) -> Iterator[Problem]:
     """Find entries with which no module's name ends."""
-    ends = [module.path for module in subject.model.modules if _is_module(module.kind)]
+    paths = [module.path for module in subject.model.modules if _is_module(module.kind)]
+    ends = Endings(paths)
     # A saved adapter of these task types lists all names that PEFT tries for the head.
     tried = late_heads(subject.spec.task_type)
     for entry in subject.entries_of(Where.MODULES_TO_SAVE):
         if entry.matched or entry.entry in tried:
             continue
-        if any(path.endswith(entry.entry) for path in ends):
+        if ends.has(entry.entry):
             continue
         instead = _instead(subject, entry.entry, ends)
         near = (instead,) if instead else entry.nearest
@@ -47,11 +49,11 @@ def _is_module(kind: Kind) -> bool:
     return kind is not Kind.EXPERT_PARAMETER
 
 
-def _instead(subject: Subject, entry: str, ends: list[str]) -> str | None:
+def _instead(subject: Subject, entry: str, ends: Endings) -> str | None:
     """Return the name of the module that can only be meant; None if that is not known."""
     model = subject.model.model
     bare = entry.removesuffix(".weight").removesuffix(".bias")
-    if bare != entry and any(path == bare or path.endswith(f".{bare}") for path in ends):
+    if bare != entry and (bare in subject.modules or ends.has(f".{bare}")):
         return bare
     last = bare.rpartition(".")[2]
     if last in _INPUT and model.input_embedding is not None:
