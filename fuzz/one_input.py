@@ -22,7 +22,8 @@ from lorascope.checking.engines import engines
 from lorascope.core.errors import LorascopeError
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Edit, Recipe
-from lorascope.formats import apply_edits, read_recipes
+from lorascope.formats import read_recipes
+from lorascope.formats.edit import apply_edits
 from lorascope.formats.mapping import recipe_of_mapping
 from lorascope.report.check_text import check_text
 from lorascope.report.github_annotations import github_annotations

@@ -55,7 +55,7 @@ def work(connection: Connection, seed: str, inventories: Path) -> None:
             cpu, wall = _cpu_s(), time.perf_counter()
             try:
                 try_input(made, Path(directory), models)
-            except Exception:  # noqa: BLE001 - whatever it is, it is what we look for
+            except Exception:
                 failure = traceback.format_exc()
             cpu, wall = _cpu_s() - cpu, time.perf_counter() - wall
             grown = _peak_mib(resource.RUSAGE_SELF) - start

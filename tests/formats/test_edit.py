@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from lorascope.core.errors import RecipeError
 from lorascope.core.recipe import Edit
-from lorascope.formats import apply_edits, read_recipes
+from lorascope.formats import read_recipes
+from lorascope.formats.edit import apply_edits
 
 AXOLOTL = "base_model: m\nadapter: lora\nlora_r: 8\n"
 FACTORY = "model_name_or_path: m\nfinetuning_type: lora\n"

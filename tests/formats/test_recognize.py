@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from builders import llama
 from lorascope.core.errors import LorascopeError, NoLoraError, RecipeError, UnknownFormatError
 from lorascope.core.recipe import Tool
-from lorascope.formats import DIALECTS, hand, looks_like, read_recipes
+from lorascope.formats import hand, looks_like, read_recipes
+from lorascope.formats.dialects import DIALECTS
 
 PEFT = '{"peft_type": "LORA", "target_modules": ["q_proj"], "r": 8}'
 AXOLOTL = "base_model: m\nadapter: lora\nlora_r: 8\nlora_alpha: 8\nlora_target_modules: [q_proj]\n"

@@ -1,15 +1,20 @@
 """The verbs of lorascope as functions: from a reference, a module or an inventory to an answer.
 
-What only a build needs is imported where it is needed, so that an answer from the cache is quick.
+Each is imported when first asked for, and what only a build needs where it is needed, so that an
+answer from the cache is quick.
 """
 
-from lorascope.api.checks import CheckRequest, check, check_files, check_text
-from lorascope.api.fixes import Mended, mend, write_mended
-from lorascope.api.inspecting import inspect
-from lorascope.api.libraries import installed_peft
-from lorascope.api.matches import match, read_spec
-from lorascope.api.plans import fit, plan, read_scores
-from lorascope.api.prediction import predict_memory, predicting, predictor
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lorascope.api.checks import CheckRequest, check, check_files, check_text
+    from lorascope.api.fixes import Mended, mend, write_mended
+    from lorascope.api.inspecting import inspect
+    from lorascope.api.libraries import installed_peft
+    from lorascope.api.matches import match, read_spec
+    from lorascope.api.plans import fit, plan, read_scores
+    from lorascope.api.prediction import predict_memory, predicting, predictor
 
 __all__ = [
     "CheckRequest",
@@ -30,3 +35,20 @@ __all__ = [
     "read_spec",
     "write_mended",
 ]
+
+_FILES = {
+    "checks": ("CheckRequest", "check", "check_files", "check_text"),
+    "fixes": ("Mended", "mend", "write_mended"),
+    "inspecting": ("inspect",),
+    "libraries": ("installed_peft",),
+    "matches": ("match", "read_spec"),
+    "plans": ("fit", "plan", "read_scores"),
+    "prediction": ("predict_memory", "predicting", "predictor"),
+}
+_FILE_OF = {name: file for file, names in _FILES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name in _FILE_OF:
+        return getattr(import_module(f"lorascope.api.{_FILE_OF[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

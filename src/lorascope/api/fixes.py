@@ -11,7 +11,7 @@ from lorascope.checking.checked import CheckedFile
 from lorascope.core.errors import LorascopeError, OutputError
 from lorascope.core.finding import Finding
 from lorascope.core.recipe import Recipe
-from lorascope.formats import apply_edits
+from lorascope.formats.edit import apply_edits
 from lorascope.source.replace_file import replace_file
 
 _MOST_PASSES = 10

@@ -1,4 +1,7 @@
-"""Tell whose configuration a text is, and read it."""
+"""Tell whose configuration a text is, and read it.
+
+Parsers and dialects are imported where they are needed: an adapter is read without the others.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +13,8 @@ from typing import Any
 from lorascope.core.errors import NoLoraError, RecipeError, UnknownFormatError
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Recipe, Tool
-from lorascope.formats import axolotl, llamafactory, mlx_lm, ms_swift, peft, torchtune, trl
 from lorascope.formats.dialect import Dialect
-from lorascope.formats.json_document import parse_json
 from lorascope.formats.node import Node, Syntax
-from lorascope.formats.shell_document import parse_shell
-from lorascope.formats.yaml_document import parse_yaml
-
-DIALECTS: tuple[Dialect, ...] = (
-    peft.DIALECT,
-    axolotl.DIALECT,
-    llamafactory.DIALECT,
-    ms_swift.DIALECT,
-    trl.DIALECT,
-    torchtune.DIALECT,
-    mlx_lm.DIALECT,
-)
 
 _SIGNS: Mapping[Tool, str] = {
     Tool.PEFT: "JSON with peft_type, base_model_name_or_path or target_modules",
@@ -52,8 +41,12 @@ _OUTSIDE = re.compile(r"[\ufeff \t\r\n]*")
 
 def looks_like(name: str) -> bool:
     """Whether a file of a directory deserves to be read, by its name alone."""
-    last = re.split(r"[/\\]", name)[-1].lower()
-    return last == _ADAPTER_CONFIG or last.endswith((*_SHELL_NAMES, *_YAML_NAMES))
+    return is_adapter_config(name) or name.lower().endswith((*_SHELL_NAMES, *_YAML_NAMES))
+
+
+def is_adapter_config(name: str) -> bool:
+    """Whether a file is called as PEFT calls an adapter's configuration."""
+    return re.split(r"[/\\]", name)[-1].lower() == _ADAPTER_CONFIG
 
 
 def syntax_of(text: str, origin: str) -> Syntax:
@@ -82,10 +75,16 @@ def parse(text: str, origin: str, syntax: Syntax) -> tuple[Node, ...]:
     """
     match syntax:
         case Syntax.JSON:
+            from lorascope.formats.json_document import parse_json
+
             return (parse_json(text, origin),)
         case Syntax.YAML:
+            from lorascope.formats.yaml_document import parse_yaml
+
             return (parse_yaml(text, origin),)
         case Syntax.SHELL:
+            from lorascope.formats.shell_document import parse_shell
+
             return parse_shell(text, origin)
 
 
@@ -154,8 +153,12 @@ def _of_commands(nodes: Sequence[Node], origin: str, tool: Tool | None) -> tuple
 
 
 def _dialect(root: Node, syntax: Syntax, origin: str, tool: Tool | None) -> Dialect:
+    if tool is None and is_adapter_config(origin):
+        tool = Tool.PEFT
     if tool is not None:
         return _of_tool(tool, syntax, origin)
+    from lorascope.formats.dialects import DIALECTS
+
     found = [dialect for dialect in DIALECTS if dialect.recognizes(root, syntax)]
     if len(found) == 1:
         return found[0]
@@ -182,6 +185,12 @@ def _of_tool(tool: Tool, syntax: Syntax, origin: str) -> Dialect:
 
 def dialect_of(tool: Tool) -> Dialect:
     """Return what is known of one tool."""
+    if tool is Tool.PEFT:
+        from lorascope.formats import peft
+
+        return peft.DIALECT
+    from lorascope.formats.dialects import DIALECTS
+
     return next(dialect for dialect in DIALECTS if dialect.tool is tool)
 
 
