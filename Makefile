@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 OLDEST_VERSIONS := transformers==5.10.4 peft==0.20.0
 
-.PHONY: help demo test check unit test-oldest sweep conformance bench bench-memory bench-memory-gpu bench-check false-alarms docs format clean
+.PHONY: help demo test check unit test-oldest sweep conformance bench bench-memory bench-memory-gpu bench-check false-alarms published docs format clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -69,6 +69,9 @@ docs: $(VENV)/installed  ## the generated pages: commands, output, rules, captur
 	$(BIN)/python docs/make_output.py
 	$(BIN)/python docs/make_rules.py
 	$(BIN)/python docs/make_captures.py
+
+published: $(VENV)/installed  ## published configurations, checked: make published DIR=checkouts, one folder a tool
+	$(BIN)/python conformance/published_configs.py $(DIR) --write docs/published-configs.md
 
 format: $(VENV)/installed  ## format and fix what can be fixed
 	$(BIN)/ruff format .

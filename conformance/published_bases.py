@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -48,6 +47,8 @@ def _row(line: str) -> StandIn:
 class StandIns:
     """Inventories of what stands for base models; each is built once."""
 
+    folder: Path
+    """Where configs are written that are no type's default."""
     rows: tuple[StandIn, ...] = field(default_factory=lambda: read_table(TABLE.read_text("utf-8")))
     _bases: BaseModels = field(default_factory=BaseModels)
     _configs: dict[StandIn, str] = field(default_factory=dict)
@@ -74,8 +75,8 @@ class StandIns:
         if not row.values or row.model is None:
             return row.model or ""
         if row not in self._configs:
-            folder = Path(tempfile.mkdtemp())
             config = {"model_type": row.model, **json.loads(row.values)}
-            (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-            self._configs[row] = str(folder / "config.json")
+            path = self.folder / f"{len(self._configs)}.json"
+            path.write_text(json.dumps(config), encoding="utf-8")
+            self._configs[row] = str(path)
         return self._configs[row]

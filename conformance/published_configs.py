@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -35,9 +36,10 @@ def main() -> int:
     os.environ["HF_HUB_OFFLINE"] = "1"
 
     start = time.perf_counter()
-    bases = StandIns()
     checkouts = sorted(path for path in arguments.directory.iterdir() if path.is_dir())
-    results = [result_of(checkout, bases) for checkout in checkouts]
+    with tempfile.TemporaryDirectory() as folder:
+        bases = StandIns(Path(folder))
+        results = [result_of(checkout, bases) for checkout in checkouts]
     known = read_known(KNOWN.read_text("utf-8"))
     _print(results, arguments.list)
     print(f"{time.perf_counter() - start:.0f} s")

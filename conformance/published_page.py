@@ -38,9 +38,7 @@ def page(results: list[Result], known: tuple[Known, ...]) -> str:
 def _reading(results: list[Result]) -> Iterator[str]:
     yield "## What was read"
     yield ""
-    yield (
-        "Texts are files and blocks of pages. A model is known if something stands for it; without it"
-    )
+    yield "Texts are files and blocks of pages. A model is known if something stands for it; without one"
     yield "only the rules that need none were run."
     yield ""
     yield (
@@ -91,8 +89,8 @@ def _true_errors(known: tuple[Known, ...]) -> Iterator[str]:
     yield "| checkout | file | rule | entry | why it is true |"
     yield "| --- | --- | --- | --- | --- |"
     for row in known:
-        entry = row.entry.replace("|", "\\|")
-        yield f"| {row.checkout} | {row.path} | {row.code} | `{entry}` | {row.why} |"
+        entry = "`{}`".format(row.entry.replace("|", "\\|")) if row.entry else "–"
+        yield f"| {row.checkout} | {row.path} | {row.code} | {entry} | {row.why} |"
     yield ""
 
 
@@ -101,9 +99,8 @@ def _unreadable(results: list[Result]) -> Iterator[str]:
     yield ""
     yield "Texts that speak of LoRA."
     yield ""
-    for each in results:
-        for path, why in each.unreadable:
-            yield f"- {each.checkout} {path}: {why}"
+    lines = [f"- {each.checkout} {why}" for each in results for _, why in each.unreadable]
+    yield from lines or ["None."]
     yield ""
 
 

@@ -76,7 +76,10 @@ def test_a_task_without_class_says_which_tasks_there_are():
     ("model_type", "cls"),
     [("llama", "LlamaForCausalLM"), ("whisper", "WhisperForConditionalGeneration"),
      ("bert", "BertForMaskedLM"), ("t5", "T5ForConditionalGeneration"),
-     ("gemma3", "Gemma3ForConditionalGeneration"), ("vit", "ViTForImageClassification")],
+     ("gemma3", "Gemma3ForConditionalGeneration"), ("vit", "ViTForImageClassification"),
+     # Their class for text alone is built from the text part of the config.
+     ("mllama", "MllamaForConditionalGeneration"), ("llama4", "Llama4ForConditionalGeneration"),
+     ("qwen2_5_omni", "Qwen2_5OmniForConditionalGeneration")],
 )  # fmt: skip
 def test_a_bare_model_type_gives_the_class_it_is_published_as(model_type, cls):
     info = build(default(model_type)).model

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from check_models import codes, findings
+from check_models import codes, findings, subject
 
 from lorascope.checking import Example
 from lorascope.core.recipe import Tool
@@ -41,3 +41,11 @@ def test_nothing_at_all_is_told_once(names: list[str]) -> None:
 def test_an_unknown_entry_beside_one_that_is_told_elsewhere_is_not_forgotten() -> None:
     found = codes("Phi-3-mini", {"target_modules": ["q_proj", "attn_x"]})
     assert sorted(found) == ["LT002", "LT010"]
+
+
+def test_a_pattern_that_a_tool_makes_counts_for_the_word_that_asks_for_it() -> None:
+    text = "swift sft --model m --target_modules all-linear"
+    checked = subject(Example("Qwen2.5-VL-7B", text, Tool.MS_SWIFT))
+    [entry] = checked.entries
+    assert (entry.entry, entry.matched) == ("all-linear", len(checked.targets))
+    assert entry.matched == 28 * 7

@@ -131,3 +131,14 @@ def test_bare_names_on_an_encoder_that_hears_are_worth_knowing() -> None:
 )
 def test_both_are_meant_or_one_is_hit(model: str, targets: Any) -> None:
     assert found(BOTH, model, {"target_modules": targets}) == ()
+
+
+@pytest.mark.parametrize(("said", "count"), [("", 1), ("  encoder_trainable: lora\n", 0)])
+def test_torchtune_has_a_key_for_the_tower(said: str, count: int) -> None:
+    text = (
+        "model:\n  _component_: torchtune.models.llama3_2_vision.lora_llama3_2_vision_11b\n"
+        f"  lora_attn_modules: [q_proj, v_proj]\n  decoder_trainable: lora\n{said}"
+    )
+    hints = [finding.hint for finding in found(TOWER, "mllama", text, tool=Tool.TORCHTUNE)]
+    way = "For the language model alone set model.encoder_trainable to frozen."
+    assert hints == [way] * count

@@ -35,7 +35,21 @@ def test_kernel_reads_a_packed_weight() -> None:
     text = _axolotl("state", "lora_target_modules: [in_proj]\n")
     [finding] = found(RULE, "bamba", text, tool=Tool.AXOLOTL)
     assert "out_proj" in finding.message
-    assert "llm_int8_skip_modules" in finding.hint
+    assert "bnb_config_kwargs: {llm_int8_skip_modules: [lm_head, out_proj]}" in finding.hint
+
+
+def test_hint_names_no_key_that_the_tool_lacks() -> None:
+    text = (
+        "model_name_or_path: state\nstage: sft\nfinetuning_type: lora\n"
+        "quantization_bit: 4\nlora_target: in_proj\n"
+    )
+    [finding] = found(RULE, "bamba", text, tool=Tool.LLAMAFACTORY)
+    assert finding.hint.startswith("Train without quantization_bit")
+
+
+def test_jamba_calls_its_layers_where_it_is_quantized() -> None:
+    text = _axolotl("state", "lora_target_modules: [in_proj]\n")
+    assert not any("packs" in each.message for each in found(RULE, "jamba", text, tool=Tool.AXOLOTL))
 
 
 @pytest.mark.parametrize(

@@ -125,3 +125,11 @@ def test_one_branch_alone_of_all_around_it() -> None:
 @pytest.mark.parametrize("pattern", ["(a|b", "a|b)", "[a|b", r"(a|b)\1", "(?x)a|b", "a" * 30_000])
 def test_what_is_not_understood_has_no_alternations(pattern: str) -> None:
     assert alternations(pattern) == ()
+
+
+def test_a_dead_branch_is_not_what_the_model_has() -> None:
+    """There is an `mlp`, but not right before one of these names."""
+    pattern = r"model\.layers\.\d+\.(mlp|self_attn)\.o_proj"
+    [finding] = found(RULE, "Llama-3.1-8B", {"target_modules": pattern})
+    assert "'mlp'" in finding.message
+    assert finding.hint == "Remove it, or write what this model has."

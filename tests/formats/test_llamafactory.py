@@ -181,7 +181,7 @@ def test_keys_that_llamafactory_does_not_have() -> None:
     [
         ("lora_rank: '8'", "lora_rank is '8'; expected a whole number without quotes"),
         ("lora_rank: 8.0", "lora_rank is 8.0; expected a whole number"),
-        ("lora_target: 8", "lora_target is 8; expected a list of names, or text"),
+        ("lora_target: 8", "lora_target is 8; expected a list of names, or names with commas"),
         ("lora_dropout: some", "lora_dropout is 'some'; expected a number"),
     ],
 )
@@ -201,3 +201,49 @@ def test_a_file_for_inference_trains_nothing() -> None:
     with pytest.raises(NoLoraError, match="trains nothing: it has no stage, dataset or LoRA"):
         read_recipes(text, "f.yaml")
     assert read_recipes(text + "stage: sft\n", "f.yaml")[0].options["adapter_name_or_path"] == "a"
+
+
+def test_a_command_says_the_same_as_a_file() -> None:
+    command = (
+        'llamafactory-cli train --model_name_or_path m --stage sft --lora_target "q_proj, v_proj"'
+        " --lora_rank 16 --lora_dropout 1e-1 --additional_target lm_head --use_dora"
+        " --freeze_vision_tower false --quantization_bit 4"
+    )
+    (recipe,) = read_recipes(command, "run.sh")
+    assert (recipe.tool, recipe.base_model) == (Tool.LLAMAFACTORY, "m")
+    assert recipe.stated == {
+        "r": 16,
+        "lora_dropout": 0.1,
+        "target_modules": ("q_proj", "v_proj"),
+        "modules_to_save": ("lm_head",),
+        "use_dora": True,
+    }
+    assert recipe.options == {"stage": "sft", "freeze_vision_tower": False, "quantization_bit": 4}
+    assert recipe.key("target_modules") == "--lora_target"
+    spot = recipe.spots["target_modules", "v_proj"]
+    assert command[spot.start : spot.end] == "v_proj"
+
+
+def test_all_in_a_command() -> None:
+    (recipe,) = read_recipes("lmf train --model_name_or_path m --lora_target all", "run.sh")
+    assert recipe.options["lora_target"] == "all"
+    assert "q_proj" in hand(recipe, llama())["target_modules"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("train.yaml lora_rank=8", "its settings stand in train.yaml. Check train.yaml."),
+        ("--finetuning_type full --stage sft", "finetuning_type is 'full'; expected 'lora'"),
+        ("--template llama3", "trains nothing"),
+    ],
+)
+def test_commands_without_lora(options: str, message: str) -> None:
+    with pytest.raises(NoLoraError, match=message):
+        read_recipes(f"llamafactory-cli train {options}", "run.sh")
+
+
+def test_a_command_takes_no_names_with_blanks_between() -> None:
+    text = "llamafactory-cli train --stage sft --lora_target q_proj v_proj"
+    with pytest.raises(RecipeError, match="--lora_target is .*; expected .*names with commas"):
+        read_recipes(text, "run.sh")

@@ -187,6 +187,23 @@ def test_the_expression_is_the_one_that_ms_swift_logs() -> None:
     )
 
 
+def test_parts_are_found_where_transformers_has_moved_them() -> None:
+    """Qwen2.5-Omni's text model was `thinker.model`, and that holds the towers as well since."""
+    audio = builders.linear("thinker.model.audio_tower.proj", (6, 8), tower=Tower.AUDIO)
+    inventory = builders.inventory_of(
+        [
+            *map(builders.container, ("", "thinker", "thinker.model")),
+            *map(builders.container, ("thinker.model.audio_tower", "thinker.model.language_model")),
+            audio,
+            builders.linear("thinker.model.language_model.layers.0.self_attn.q_proj", (8, 8)),
+        ],
+        cls="Qwen2_5OmniForConditionalGeneration",
+        model_type="qwen2_5_omni",
+    )
+    targets = DIALECT.hand(of_command("swift sft --model m"), inventory)["target_modules"]
+    assert targets == r"^(thinker\.model\.language_model(?=\.).*\.(q_proj))$"
+
+
 def test_own_names_on_a_multimodal_model_are_not_changed() -> None:
     recipe = of_command("swift sft --model m --target_modules q_proj")
     assert DIALECT.hand(recipe, qwen_vl())["target_modules"] == ["q_proj"]

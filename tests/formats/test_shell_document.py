@@ -88,6 +88,10 @@ def test_an_option_that_stands_twice_has_its_last_value() -> None:
         ("cd x && swift sft --a 1 || exit 1", "swift sft"),
         ("if true; then trl sft --a 1; fi", "trl sft"),
         ("( trl sft --a 1 )", "trl sft"),
+        ("hf jobs uv run --flavor a100 'https://x.y/trl/scripts/sft.py' --a 1", "trl sft"),
+        ("llamafactory-cli train --a 1", "llamafactory-cli train"),
+        ("FORCE_TORCHRUN=1 lmf train --a 1", "llamafactory-cli train"),
+        ("python src/train_bash.py --stage sft --a 1", "llamafactory-cli train"),
     ],
 )
 def test_commands_that_train(text: str, command: str) -> None:
@@ -106,6 +110,8 @@ def test_commands_that_train(text: str, command: str) -> None:
         "trl --help",
         "trl",
         "swift infer --model x",
+        "llamafactory-cli export --finetuning_type lora",
+        "python src/train.py --lora_rank 8",
         "megatron sft --model x",
         "python train.py --use_peft",
         "python sft.py --learning_rate 1e-4",

@@ -180,5 +180,5 @@ def test_another_text_than_the_one_that_was_read_is_refused() -> None:
 
 
 def test_a_tool_without_commands_is_refused() -> None:
-    with pytest.raises(RecipeError, match="which has no commands"):
+    with pytest.raises(RecipeError, match="commands of peft are not changed automatically"):
         edit_shell("x", Recipe(Tool.PEFT, "x.sh", {}), [Edit("r", None, 16)])

@@ -8,10 +8,15 @@ import pytest
 from checkpoint_files import safetensors_bytes, write_safetensors
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import SafetensorError, safe_open
 
 from lorascope.core.errors import LorascopeError, ModelConfigError, ModelReferenceError
 from lorascope.core.stored import StoredTensor
-from lorascope.source.safetensors_header import read_checkpoint, read_safetensors
+from lorascope.source.safetensors_header import (
+    read_checkpoint,
+    read_safetensors,
+    read_whole_safetensors,
+)
 
 GOOD = safetensors_bytes({"a.weight": ("BF16", (2, 3)), "a.bias": ("F32", (2,))})
 
@@ -28,6 +33,21 @@ def test_names_shapes_and_types_in_stored_order(tmp_path: Path) -> None:
         StoredTensor("a.weight", (2, 3), "BF16"),
         StoredTensor("a.bias", (2,), "F32"),
     )
+
+
+@pytest.mark.parametrize("content", [GOOD[:-1], GOOD + b"0"], ids=["short", "long"])
+def test_data_of_another_length_is_an_error_where_all_of_it_is_wanted(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "adapter_model.safetensors"
+    path.write_bytes(GOOD)
+    tensors = read_whole_safetensors(path)
+    path.write_bytes(content)
+    assert read_safetensors(path) == tensors
+    with pytest.raises(ModelConfigError, match="damaged or its download was cut off"):
+        read_whole_safetensors(path)
+    with pytest.raises(SafetensorError):
+        safe_open(path, "pt")
 
 
 @pytest.mark.parametrize(

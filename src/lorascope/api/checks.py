@@ -30,7 +30,7 @@ from lorascope.formats import looks_like, read_recipes
 from lorascope.formats.mapping import recipe_of_mapping
 from lorascope.matching.bounded_regex import BoundedRegex
 from lorascope.source.local import ADAPTER_FILE
-from lorascope.source.recipe_files import find_files, read_text, stored_tensors
+from lorascope.source.recipe_files import find_files, read_text, real_path, stored_tensors
 
 if TYPE_CHECKING:
     from torch import nn
@@ -117,9 +117,13 @@ def check_files(
     """Check files, and all that directories hold, sorted by path; each file once."""
     listed = tuple(paths)
     files: dict[Path, CheckedFile | None] = {}
+    known: set[Path] = set()
     for path in listed:
         try:
-            files.update(dict.fromkeys(find_files(path, looks_like)))
+            for found in find_files(path, looks_like):
+                if real_path(found) not in known:
+                    known.add(real_path(found))
+                    files[found] = None
         except RecipeError as error:
             files[path] = CheckedFile(str(path), error=error)
     checked: list[CheckedFile] = []
@@ -127,8 +131,8 @@ def check_files(
         if on_file is not None:
             on_file(number, len(files), str(path))
         done = files[path] or check_file(path, request)
-        found = path not in listed and path.name != ADAPTER_FILE
-        checked.append(replace(done, is_left_out=_is_none_of_ours(done)) if found else done)
+        is_named = path in listed or path.name == ADAPTER_FILE
+        checked.append(done if is_named else replace(done, is_left_out=_is_none_of_ours(done)))
     return tuple(checked)
 
 
@@ -136,7 +140,9 @@ def _is_none_of_ours(file: CheckedFile) -> bool:
     """Whether what a directory holds is of no concern: another file, or one without LoRA."""
     if isinstance(file.error, (UnknownFormatError, NoLoraError)):
         return True
-    return isinstance(file.error, RecipeError) and "lora" not in (file.text or "").lower()
+    if not isinstance(file.error, RecipeError) or file.text is None:
+        return False  # what cannot be read may be anything
+    return "lora" not in file.text.lower()
 
 
 def check_file(path: Path, request: CheckRequest) -> CheckedFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from lorascope.checking.edit_outcome import makes_refused
 from lorascope.checking.rule import MOST_PATHS, Needs, Problem, Rule
 from lorascope.checking.rules import RULES
 from lorascope.checking.subject import Subject
@@ -75,9 +76,14 @@ def _finding(rule: Rule, problem: Problem, subject: Subject) -> Finding:
 
 
 def _possible(problem: Problem, subject: Subject) -> tuple[Edit, ...]:
-    """Return the edits if the file states all that they change; else none can be written."""
+    """Return the edits if the file states all that they change and PEFT takes the result.
+
+    A configuration that PEFT refuses may need several findings mended before it does not.
+    """
     stated = subject.recipe.stated
-    return problem.edits if all(edit.field in stated for edit in problem.edits) else ()
+    if not all(edit.field in stated for edit in problem.edits):
+        return ()
+    return () if makes_refused(subject, problem.edits) else problem.edits
 
 
 def _order(finding: Finding) -> tuple[int, int, str, str]:

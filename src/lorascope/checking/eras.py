@@ -17,7 +17,7 @@ _OTHER_NAMES: Mapping[str, Sequence[tuple[str, ...]]] = {
     "wo": (("o_proj",), ("dense",)),
     "out_proj": (("dense",), ("o_proj",)),
     "o_proj": (("dense",), ("out_proj",)),
-    "dense_h_to_4h": (("fc1",), ("up_proj",)),
+    "dense_h_to_4h": (("fc1",), ("gate_proj", "up_proj"), ("up_proj",)),
     "dense_4h_to_h": (("fc2",), ("down_proj",)),
     "w1": (("gate_proj",),),
     "w2": (("down_proj",),),

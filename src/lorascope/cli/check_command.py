@@ -145,18 +145,25 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _checked(options: argparse.Namespace, settings: Settings) -> tuple[CheckedFile, ...]:
-    from pathlib import Path
-
     from lorascope.cli.check_paths import split_model
 
     asks_files = options.targets is None
     paths, model = split_model(options.paths, options.model, takes_paths=asks_files)
     request = _request(options, settings, model)
     if not asks_files:
-        return (_of_targets(options.targets, request),)
+        return (_of_targets(options, request),)
     if "-" in paths:
         return (_of_input(options, paths, request),)
-    return _of_files([Path(path).expanduser() for path in paths], options, request)
+    return _of_files([_user_path(path) for path in paths], options, request)
+
+
+def _user_path(path: str) -> Path:
+    from pathlib import Path
+
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # no such user's home
+        return Path(path)
 
 
 def _request(options: argparse.Namespace, settings: Settings, model: str | None) -> CheckRequest:
@@ -210,7 +217,7 @@ def _named(codes: Sequence[str], where: str) -> tuple[Rule, ...]:
     return rules_named(codes)
 
 
-def _of_targets(names: list[str], request: CheckRequest) -> CheckedFile:
+def _of_targets(options: argparse.Namespace, request: CheckRequest) -> CheckedFile:
     from pathlib import Path
 
     from lorascope.api.checks import check_recipe
@@ -220,7 +227,12 @@ def _of_targets(names: list[str], request: CheckRequest) -> CheckedFile:
 
     if request.model is None:
         raise UsageError("lorascope check: --targets needs MODEL.", "See: lorascope check --help")
-    recipe = Recipe(Tool.PEFT, "--targets", {"target_modules": names})
+    if options.fix or options.diff:
+        raise UsageError(
+            "lorascope check: --targets names no file that could be mended.",
+            "Leave out --fix and --diff.",
+        )
+    recipe = Recipe(Tool.PEFT, "--targets", {"target_modules": options.targets})
     with working(f"checking against {request.model}"):
         checked = check_recipe(recipe, Path(), request)
     return CheckedFile("--targets", (checked,))
@@ -265,10 +277,12 @@ def _of_files(
 
 def _mended(file: CheckedFile, options: argparse.Namespace, request: CheckRequest) -> CheckedFile:
     """Mend a file, or show how; return what is left to say of it."""
+    from dataclasses import replace
     from pathlib import Path
 
     from lorascope.api import mend, write_mended
     from lorascope.cli import output
+    from lorascope.core.errors import OutputError
 
     mended: Mended = mend(file, Path(file.path), request)
     for why in mended.unmended:
@@ -278,7 +292,10 @@ def _mended(file: CheckedFile, options: argparse.Namespace, request: CheckReques
     if options.diff:
         output.write(_diff(mended))
         return file
-    write_mended(mended, Path(file.path))
+    try:
+        write_mended(mended, Path(file.path))
+    except OutputError as error:  # the other files go on
+        return replace(file, error=error)
     output.tell(f"{file.path}: {mended.count} mended.")
     return mended.after
 
@@ -316,4 +333,5 @@ def _print(options: argparse.Namespace, files: tuple[CheckedFile, ...]) -> None:
     else:
         from lorascope.report.check_text import check_text
 
-        output.show(check_text(files, output.text_width(options.width)))
+        is_file = options.targets is None and "-" not in options.paths
+        output.show(check_text(files, output.text_width(options.width), fixable=is_file))

@@ -13,7 +13,7 @@ from lorascope.core.spec import LoraSpec
 from lorascope.matching.bounded_regex import BoundedRegex
 from lorascope.matching.counts import AdapterTensor, module_tensors, parameter_tensors, total
 from lorascope.matching.limits import check_mamba, check_module, check_parameter
-from lorascope.matching.names import ancestors
+from lorascope.matching.names import EntryList, ancestors
 from lorascope.matching.parameters import reached_parameters
 from lorascope.matching.patterns import deciding_keys
 from lorascope.matching.result import MatchedTarget, Reason
@@ -182,11 +182,11 @@ def fan_in_fan_out_after(spec: LoraSpec, adapted: Iterable[Module]) -> bool:
 
 def _check_own_names(before: Sequence[Adapted], entries: Sequence[str]) -> None:
     """PEFT would match entries against the tensors of the adapter itself, too."""
-    endings = tuple(f".{entry}" for entry in entries)
+    known = EntryList(entries)
     for layer in before:
         for tensor in layer.tensors:
             name = f"{layer.module}.{tensor.name}".replace(".base_layer", "")
-            if name in entries or name.endswith(endings):
+            if known.first_naming(name) is not None:
                 raise SpecificationError(
                     f"target_parameters reaches {name!r}, a tensor of the adapter itself.",
                     "Name the parameters by longer suffixes.",

@@ -15,8 +15,8 @@ from lorascope.report.coverage import trainable_text
 from lorascope.report.excerpt import excerpt
 from lorascope.report.fold import fold
 from lorascope.report.json_match import spec_json
-from lorascope.report.layout import Column, Row, bullet, fields, paragraph, table
-from lorascope.report.lines import Line, Span, clean, indented, joined, line
+from lorascope.report.layout import bullet, fields, paragraph
+from lorascope.report.lines import Line, Span, clean, joined, line
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _MOST_ENTRIES = 12
@@ -136,27 +136,53 @@ def _entries(checked: Checked, width: int) -> list[Line]:
         lines.append(line(f"  {checked.recipe.key(field)}", "dim"))
         first = sorted(range(len(entries)), key=lambda index: bool(entries[index].matched))
         shown = sorted(first[:_MOST_ENTRIES])
-        rows = [_entry_row(entries[index]) for index in shown]
-        lines += [indented(each, "    ") for each in table(_ENTRY_COLUMNS, rows, width - 4)]
+        lines += _entry_lines([entries[index] for index in shown], width)
         if len(entries) > len(shown):
             lines.append(line(f"and {exact(len(entries) - len(shown))} more", "dim", indent=4))
     return lines
 
 
-_ENTRY_COLUMNS = (Column(""), Column("", right=True), Column("", style="dim"))
-"""What was asked, how much it hits, and what that is."""
+def _entry_lines(entries: Sequence[EntryMatch], width: int) -> list[Line]:
+    """Lay out entries: what was asked, how much it hits, and what that is, a name a line."""
+    asked = [repr(_shortened(entry.entry)) for entry in entries]
+    hits = [exact(entry.matched) if entry.matched else "nothing" for entry in entries]
+    what = [list(_hit_names(entry)) for entry in entries]
+    first = max(map(len, asked), default=0)
+    second = max(map(len, hits), default=0)
+    column = _ENTRY_INDENT + first + 2 + second + 2
+    beside = column + max((len(name) for names in what for name in names), default=0) <= width
+    lines: list[Line] = []
+    for entry, shown, count, names in zip(entries, asked, hits, what, strict=True):
+        style = "" if entry.matched else "bold red"
+        head = f"{' ' * _ENTRY_INDENT}{shown.ljust(first)}  {count.rjust(second)}"
+        if beside:
+            lines.append(Line((Span(head, style), Span(f"  {clean(names[0])}", style or "dim"))))
+        else:
+            lines.append(Line((Span(head, style),)))
+        rest, indent = (names[1:], column) if beside else (names, 2 * _ENTRY_INDENT)
+        for name in rest:
+            lines += paragraph(name, width, indent=indent, hanging=indent, style=style or "dim")
+    return lines
 
 
-def _entry_row(entry: EntryMatch) -> Row:
-    shown = (
-        entry.entry if len(entry.entry) <= _LONGEST_ENTRY else entry.entry[:_LONGEST_ENTRY] + "…"
-    )
+_ENTRY_INDENT = 4
+_MOST_NAMES = 3
+"""Patterns of names shown for one entry."""
+
+
+def _shortened(text: str) -> str:
+    return clean(text if len(text) <= _LONGEST_ENTRY else f"{text[:_LONGEST_ENTRY]}…")
+
+
+def _hit_names(entry: EntryMatch) -> Iterator[str]:
     if not entry.matched:
-        near = f"nearest: {', '.join(entry.nearest)}" if entry.nearest else entry.reason
-        return Row((repr(shown), "nothing", near), "bold red")
+        yield f"nearest: {', '.join(entry.nearest)}" if entry.nearest else entry.reason
+        return
     patterns = [pattern.text for pattern in fold(entry.paths)]
-    more = f" and {len(patterns) - 2} more" if len(patterns) > 2 else ""
-    return Row((repr(shown), exact(entry.matched), ", ".join(patterns[:2]) + more))
+    most = _MOST_NAMES if len(patterns) == _MOST_NAMES else _MOST_NAMES - 1
+    yield from patterns[:most]
+    if len(patterns) > most:
+        yield f"and {exact(len(patterns) - most)} more"
 
 
 def _finding(

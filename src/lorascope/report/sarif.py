@@ -5,6 +5,7 @@ Source: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -100,7 +101,7 @@ def _plain(text: str) -> str:
 
 def _artifact(file: CheckedFile) -> dict[str, Any]:
     path = PurePath(file.path)
-    return {"uri": path.as_uri() if path.is_absolute() else quote(path.as_posix())}
+    return {"uri": path.as_uri() if path.is_absolute() else quote(os.fsencode(path.as_posix()))}
 
 
 def _notifications(file: CheckedFile) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from lorascope.core.errors import LorascopeError, RecipeError
 from lorascope.core.stored import StoredTensor
 from lorascope.source.config_file import LARGEST_CONFIG, read_bounded
 from lorascope.source.local import ADAPTER_FILE
-from lorascope.source.safetensors_header import read_safetensors
+from lorascope.source.safetensors_header import read_whole_safetensors
 
 TENSORS_FILE = "adapter_model.safetensors"
 PICKLES = ("adapter_model.bin", "adapter_model.pt", "adapter_model.pth")
@@ -64,14 +64,17 @@ def _missing(path: Path) -> RecipeError:
 
 def _below(directory: Path, is_wanted: Callable[[str], bool]) -> Iterator[Path]:
     looked_at = found = 0
-    for folder, folders, files in os.walk(directory):
+    closed: list[Path] = []
+    for folder, folders, files in os.walk(
+        directory, onerror=lambda error: closed.append(Path(error.filename))
+    ):
         here = Path(folder)
         folders[:] = sorted(
             each
             for each in folders
             if not each.startswith(".")
             and each not in _LEFT_OUT
-            and not (here / each / "pyvenv.cfg").is_file()
+            and not _is_file(here / each / "pyvenv.cfg")
         )
         for name in files:
             looked_at += 1
@@ -83,6 +86,22 @@ def _below(directory: Path, is_wanted: Callable[[str], bool]) -> Iterator[Path]:
                     f"Below {directory} there are more than {MOST_FILES:,} files to check.",
                     "Name narrower directories.",
                 )
+    yield from closed  # that these cannot be read is told like that of a file
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # in a directory that may not be looked into
+        return False
+
+
+def real_path(path: Path) -> Path:
+    """Return where links lead; the path itself where that cannot be told."""
+    try:
+        return path.resolve()
+    except (OSError, ValueError, RuntimeError):  # no such place, or links in a circle
+        return path
 
 
 def read_text(path: Path) -> str:
@@ -121,13 +140,20 @@ def stored_tensors(config: Path) -> tuple[tuple[StoredTensor, ...] | None, str |
         there is something to say.
 
     Raises:
-        LorascopeError: The header is damaged.
+        LorascopeError: The header is damaged, or the file is cut off.
     """
     tensors = config.parent / TENSORS_FILE
-    if tensors.is_file():
-        return read_safetensors(tensors), None
+    try:
+        is_there = tensors.is_file()
+    except OSError as error:  # a link into a directory that may not be looked into
+        why = error.strerror or str(error)
+        return None, f"{TENSORS_FILE} cannot be read ({why}), so its tensors are not compared."
+    if is_there:
+        return read_whole_safetensors(tensors), None
+    if os.path.lexists(tensors):
+        return None, f"{TENSORS_FILE} is not a regular file, so its tensors are not compared."
     for name in PICKLES:
-        if (config.parent / name).is_file():
+        if _is_file(config.parent / name):
             return None, (
                 f"{name} is a pickle, which can run any code when it is opened, so its tensors are"
                 f" not compared; save the adapter as {TENSORS_FILE}."

@@ -58,6 +58,18 @@ def read_safetensors(path: Path) -> tuple[StoredTensor, ...]:
     return _Headers().read(path)
 
 
+def read_whole_safetensors(path: Path) -> tuple[StoredTensor, ...]:
+    """Read a header like `read_safetensors`, if the data that it speaks of is all there.
+
+    The library itself opens no file that is shorter or longer than its header says.
+
+    Raises:
+        ModelReferenceError: The file cannot be read.
+        ModelConfigError: The header is malformed, or the file has another length.
+    """
+    return _Headers(is_whole=True).read(path)
+
+
 def tensors_of_header(header: Mapping[str, Any], where: str) -> tuple[StoredTensor, ...]:
     """Read the tensors of a parsed header.
 
@@ -95,7 +107,8 @@ def _read_shards(index: Path) -> tuple[StoredTensor, ...]:
 class _Headers:
     """Headers of one checkpoint: how many bytes may follow, and which files were read."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_whole: bool = False) -> None:
+        self._is_whole = is_whole
         self._left = LONGEST_HEADER
         self._read: set[tuple[int, int]] = set()
 
@@ -113,7 +126,11 @@ class _Headers:
         except OSError as error:
             reason = error.strerror or error
             raise ModelReferenceError(f"{path} cannot be read: {reason}.") from error
-        return tensors_of_header(_parse_header(content, path), str(path))
+        header = _parse_header(content, path)
+        tensors = tensors_of_header(header, str(path))
+        if self._is_whole:
+            _check_data(header, 8 + length, status.st_size, path)
+        return tensors
 
     def _length(self, prefix: bytes, size: int, path: Path) -> int:
         if len(prefix) < 8:
@@ -136,6 +153,23 @@ class _Headers:
                 f"{path} and the shards before it have headers of over {LONGEST_HEADER:,} bytes."
             )
         return length
+
+
+def _check_data(header: Mapping[str, Any], start: int, size: int, path: Path) -> None:
+    entries = [entry for name, entry in header.items() if name != "__metadata__"]
+    end = start + max(map(_data_end, entries), default=0)
+    if size != end:
+        raise ModelConfigError(
+            f"{path} has {size:,} bytes, but by its header it has {end:,}.",
+            "The file is damaged or its download was cut off; fetch it again.",
+        )
+
+
+def _data_end(entry: Mapping[str, Any]) -> int:
+    match entry.get("data_offsets"):
+        case [int(), int(end)]:
+            return end
+    return 0
 
 
 def _parse_header(content: bytes, path: Path) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
@@ -17,9 +17,25 @@ _LOADED = {"load_in_4bit": 4, "load_in_8bit": 8}
 _BITS = ("quantization_bit", "quant_bits")
 _SMALL_SHARE = 0.05
 """Stacked experts below this share of the weights are not worth a word."""
-_READ_PAST_FORWARD = frozenset(
-    {"state_space_kernel", "forward_bypassed_by_kernel", "forward_never_called"}
-)
+_MAMBA = ("x_proj", "dt_proj", "out_proj")
+_MAMBA2 = ("out_proj",)
+_READ_DIRECTLY: Mapping[str, tuple[str, ...]] = {
+    "mamba": _MAMBA,
+    "falcon_mamba": _MAMBA,
+    "mamba2": _MAMBA2,
+    "bamba": _MAMBA2,
+    "falcon_h1": _MAMBA2,
+    "granitemoehybrid": _MAMBA2,
+    "nemotron_h": _MAMBA2,
+    "zamba2": _MAMBA2,
+}
+"""Model type → linear layers whose weight its fused path takes in training, quantized or not.
+
+Jamba and Zamba are not among them: they have no such path, and Jamba calls `dt_proj` as a layer
+where it is quantized.
+
+Source: transformers 5.23, the mixers in `models/*/modeling_*.py`.
+"""
 _LEFT_OUT_BY_AXOLOTL = frozenset({"falcon_h1"})
 """Model types whose `out_proj` Axolotl itself keeps out of quantization.
 
@@ -81,26 +97,43 @@ def _read_directly(subject: Subject, option: str, bits: int) -> Iterator[Problem
     model = subject.model.model
     if subject.recipe.tool is Tool.AXOLOTL and model.model_type in _LEFT_OUT_BY_AXOLOTL:
         return
+    names_read = _READ_DIRECTLY.get(model.model_type or "", ())
     read = [
         module
         for module in subject.modules.values()
-        if module.cls == "Linear"
-        and module.role.group == "ssm"
-        and not _READ_PAST_FORWARD.isdisjoint(module.hazards)
+        if module.cls == "Linear" and module.role.group == "ssm" and module.name in names_read
     ]
     if not read:
         return
-    names = listed(dict.fromkeys(module.name for module in read))
+    names = tuple(dict.fromkeys(module.name for module in read))
     yield Problem(
         entry=as_written(subject.recipe.options[option]),
         message=(
-            f"{option} packs {len(read)} linear layers ({names}) into {bits} bits whose weight a "
+            f"{option} packs {len(read)} linear layers ({listed(names)}) into {bits} bits whose weight a "
             "fused state-space kernel reads directly: the first step fails where the kernel is "
             "installed."
         ),
-        hint=f"Keep them out of quantization: llm_int8_skip_modules with lm_head and {names}.",
+        hint=_how_to_keep_out(subject, option, bits, names),
         paths=tuple(module.path for module in read[:MOST_PATHS]),
     )
+
+
+def _how_to_keep_out(subject: Subject, option: str, bits: int, names: Sequence[str]) -> str:
+    """Say what keeps layers out of quantization, in the tool's own keys.
+
+    Source: axolotl 0.19.0, `_set_quantization_config` in `loaders/model.py`; llamafactory 0.9.5,
+    TRL 1.16.0 and ms-swift 4.6.0 have no key for it.
+    """
+    tool = subject.recipe.tool
+    if tool is Tool.AXOLOTL and bits == 4:
+        kept = ", ".join(("lm_head", *names))
+        return f"Keep them out: bnb_config_kwargs: {{llm_int8_skip_modules: [{kept}]}}."
+    if tool is Tool.AXOLOTL:
+        return (
+            f"Train without {option}: only with adapter qlora and 4 bits can Axolotl leave layers "
+            "out, by bnb_config_kwargs."
+        )
+    return f"Train without {option}: {tool.value} has no key that leaves layers out of it."
 
 
 _EXPERTS_ADAPTED = """\
@@ -120,8 +153,8 @@ RULE = Rule(
     why=(
         "bitsandbytes and its like replace `nn.Linear`. transformers 5 keeps the experts of a "
         "mixture as stacked 3-D parameters, which are none: 4-bit loading of Qwen3-30B-A3B still "
-        "takes 54 GiB. And the fused kernels of state-space blocks read `out_proj.weight` past "
-        "the layer, which is packed bytes after quantization."
+        "takes 54 GiB. And the fused kernels of Mamba's and Mamba 2's blocks read `out_proj.weight` "
+        "past the layer, which is packed bytes after quantization."
     ),
     instead=(
         "Quantize the experts as well where the trainer can, count their memory where it cannot, "

@@ -73,7 +73,7 @@ def _problem(
 ) -> Problem:
     texts = [branch.text for branch in dead]
     live = [branch.text for branch in alternation.branches if branch not in dead]
-    near = _beside(subject, live, hits)
+    near = [name for name in _beside(subject, live, hits) if name not in texts]
     one = len(texts) == 1
     return Problem(
         entry=pattern,

@@ -1,0 +1,42 @@
+"""What a recipe would be with a finding's edits, so that no mending makes things worse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lorascope.checking.subject import Subject
+from lorascope.checking.subject_of import subject_of
+from lorascope.core.errors import LorascopeError
+from lorascope.core.recipe import Edit
+
+
+def makes_refused(subject: Subject, edits: Sequence[Edit]) -> bool:
+    """Whether PEFT takes the configuration as it is, and would refuse it with these edits."""
+    if subject.inventory is None or subject.refused is not None or not edits:
+        return False
+    recipe = replace(subject.recipe, stated=_edited(subject.recipe.stated, edits))
+    try:
+        after = subject_of(recipe, subject.inventory, peft_version=subject.peft_version)
+    except LorascopeError:
+        return True
+    return after.refused is not None
+
+
+def _edited(stated: Mapping[str, Any], edits: Sequence[Edit]) -> Mapping[str, Any]:
+    values = dict(stated)
+    for edit in edits:
+        value = values.get(edit.field)
+        if edit.entry is None:
+            values[edit.field] = edit.value
+        elif isinstance(value, (list, tuple)):
+            values[edit.field] = tuple(
+                new
+                for entry in value
+                for new in (edit.value if str(entry) == edit.entry else (entry,))
+            )
+        elif isinstance(value, Mapping):
+            kept = {key: each for key, each in value.items() if key != edit.entry}
+            values[edit.field] = kept
+    return values
