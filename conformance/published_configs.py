@@ -1,4 +1,4 @@
-"""Check the configurations that tools publish: an error that is not known as true must not be found.
+"""Check the configurations that tools publish: no error may be found that is not known as true.
 
 Usage: python conformance/published_configs.py DIR [--write docs/published-configs.md]
        [--list LT001,LT002]

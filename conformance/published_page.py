@@ -14,9 +14,9 @@ from lorascope.core.finding import Severity
 _TITLE = """\
 # Published configurations
 
-Made by `make published DIR=…`: every file of these checkouts that `lorascope check` would read in a
-directory, and the commands and files shown in their pages and scripts. No Hub is asked: a model type
-with its default sizes, or a built-in example, stands for each base model
+Made by `make published DIR=…`: every file of these checkouts that `lorascope check` would read in
+a directory, and the commands and files shown in their pages and scripts. No Hub is asked: a model
+type with its default sizes, or a built-in example, stands for each base model
 ([published_models.tsv](../conformance/published_models.tsv)). An error must be true; each is listed
 with its reason, and one more than these fails the run.
 """
@@ -38,8 +38,8 @@ def page(results: list[Result], known: tuple[Known, ...]) -> str:
 def _reading(results: list[Result]) -> Iterator[str]:
     yield "## What was read"
     yield ""
-    yield "Texts are files and blocks of pages. A model is known if something stands for it; without one"
-    yield "only the rules that need none were run."
+    yield "Texts are files and blocks of pages. A model is known if something stands for it;"
+    yield "without one only the rules that need none were run."
     yield ""
     yield (
         "| checkout | commit | texts | of no tool known | trains no LoRA | not readable |"
@@ -59,7 +59,7 @@ def _reading(results: list[Result]) -> Iterator[str]:
 def _findings(results: list[Result]) -> Iterator[str]:
     yield "## What was found"
     yield ""
-    yield "Configurations with at least one such finding, and the rules with the number of findings."
+    yield "Configurations with at least one such finding, and how many each rule has."
     yield ""
     yield "| checkout | configurations | errors | warnings | to know | by rule |"
     yield "| --- | --: | --: | --: | --: | --- |"

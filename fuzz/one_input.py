@@ -12,6 +12,7 @@ from typing import Any
 from inventories import WIDE
 from mutate import Input
 from odd_values import odd_text, odd_value
+from stopwatch import Stopwatch
 
 from lorascope.api import CheckRequest, check_files, mend
 from lorascope.api.bases import BaseModels
@@ -34,6 +35,8 @@ from lorascope.report.sarif import sarif
 _WIDTHS = (20, 80, UNLIMITED)
 _WIDE_SHARE = 0.15
 _TENSORS = "adapter_model.safetensors"
+MOST_WIDE_S = 6.0
+"""Seconds that a step may take on 60,000 modules, where a plain configuration takes up to 3."""
 _ASCII = frozenset(map(chr, range(32, 127))) | {"\n"}
 
 
@@ -41,8 +44,16 @@ class FoundError(Exception):
     """Something that must never happen."""
 
 
-def try_input(made: Input, directory: Path, inventories: Mapping[str, Inventory]) -> None:
+def try_input(
+    made: Input, directory: Path, inventories: Mapping[str, Inventory], watch: Stopwatch
+) -> None:
     """Check, print and mend one input.
+
+    Args:
+        made: What to try.
+        directory: Where its files are put for a while.
+        inventories: Models by name.
+        watch: Measures the steps.
 
     Raises:
         FoundError: What came out is not what may come out.
@@ -56,15 +67,20 @@ def try_input(made: Input, directory: Path, inventories: Mapping[str, Inventory]
         tensors.write_bytes(made.tensors)
     try:
         request = _request(made, random, inventories)
-        files = check_files([path], request)
-        _print(files)
+        if request.model is inventories[WIDE]:
+            watch.most_s = MOST_WIDE_S
+        with watch.step("check"):
+            files = check_files([path], request)
+        _print(files, watch)
         for file in files:
-            mended = mend(file, path, request)
+            with watch.step("fix"):
+                mended = mend(file, path, request)
             if mended.is_changed:
-                _print((mended.after,))
-            _edit(file, random)
+                _print((mended.after,), watch)
+            with watch.step("edit"):
+                _edit(file, random)
         if random.random() < 0.05:
-            _check_mapping(made, random, request)
+            _check_mapping(random, request, watch)
     finally:
         path.unlink()
         tensors.unlink(missing_ok=True)
@@ -80,19 +96,28 @@ def _request(made: Input, random: Random, inventories: Mapping[str, Inventory]) 
     return replace(common, model=inventories[name])
 
 
-def _print(files: tuple[CheckedFile, ...]) -> None:
+def _print(files: tuple[CheckedFile, ...], watch: Stopwatch) -> None:
     """Print in every form; nothing that a terminal acts upon may be in it."""
     for width in _WIDTHS:
-        for line in check_text(files, width):
-            _check_line(line.plain, f"text of width {width}")
-    for line in github_annotations(files):
-        _check_line(line, "github")
-    for form, value in (("json", check_json(files)), ("sarif", sarif(files))):
-        text = json.dumps(value, indent=2)
+        form = f"text of width {width}"
+        with watch.step(form):
+            lines = check_text(files, width)
+        for line in lines:
+            _check_line(line.plain, form)
+    with watch.step("github"):
+        commands = list(github_annotations(files))
+    for command in commands:
+        _check_line(command, "github")
+    for form, value_of in (("json", check_json), ("sarif", sarif)):
+        with watch.step(form):
+            text = json.dumps(value_of(files), indent=2)
         if not _ASCII.issuperset(text):
             raise FoundError(f"{form}: not plain ASCII")
-        if form == "sarif":
-            json.dumps(value, allow_nan=False)
+        json.loads(text, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> None:
+    raise FoundError(f"{name} is no JSON")
 
 
 def _check_line(line: str, form: str) -> None:
@@ -135,7 +160,7 @@ def _new_value(random: Random) -> Any:
     return random.choice((8, 0.1, True, None, odd_text(random), odd_value(random)))
 
 
-def _check_mapping(made: Input, random: Random, request: CheckRequest) -> None:
+def _check_mapping(random: Random, request: CheckRequest, watch: Stopwatch) -> None:
     """Check a mapping, as Python code may give one."""
     fields = ("r", "target_modules", "rank_pattern", "bias", "layers_to_transform", "task_type")
     values = {name: odd_value(random) for name in fields if random.random() < 0.5}
@@ -148,4 +173,4 @@ def _check_mapping(made: Input, random: Random, request: CheckRequest) -> None:
         checked = check_recipe(recipe_of_mapping(values, "mapping"), Path(), request)
     except LorascopeError:
         return
-    _print((CheckedFile("mapping", (checked,)),))
+    _print((CheckedFile("mapping", (checked,)),), watch)

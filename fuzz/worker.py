@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from inventories import read_all
 from mutate import make_input
 from one_input import try_input
+from stopwatch import Stopwatch, cpu_s
 
 MOST_MIB = 500
 """Memory that checking may take beyond the inventories."""
@@ -28,8 +29,14 @@ class Outcome:
     """What came of one input."""
 
     number: int
+    step: str
+    """That took longest."""
+    step_s: float
+    """Its processor time."""
+    most_s: float
+    """What it may take."""
     cpu_s: float
-    """Of this process and the children that it has waited for."""
+    """Processor time of all steps."""
     wall_s: float
     grown_mib: float
     """Peak memory of the process so far, beyond that at its start."""
@@ -51,21 +58,25 @@ def work(connection: Connection, seed: str, inventories: Path) -> None:
     with TemporaryDirectory() as directory:
         while (number := connection.recv()) is not None:
             made = make_input(seed, number)
-            failure = None
-            cpu, wall = _cpu_s(), time.perf_counter()
+            failure, watch = None, Stopwatch()
+            cpu, wall = cpu_s(), time.perf_counter()
             try:
-                try_input(made, Path(directory), models)
+                try_input(made, Path(directory), models, watch)
             except Exception:
                 failure = traceback.format_exc()
-            cpu, wall = _cpu_s() - cpu, time.perf_counter() - wall
-            grown = _peak_mib(resource.RUSAGE_SELF) - start
-            child = _peak_mib(resource.RUSAGE_CHILDREN)
-            connection.send(Outcome(number, cpu, wall, grown, child, failure))
-
-
-def _cpu_s() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
+            step = max(watch.taken, key=watch.taken.__getitem__, default="start")
+            outcome = Outcome(
+                number=number,
+                step=step,
+                step_s=watch.taken.get(step, 0.0),
+                most_s=watch.most_s,
+                cpu_s=cpu_s() - cpu,
+                wall_s=time.perf_counter() - wall,
+                grown_mib=_peak_mib(resource.RUSAGE_SELF) - start,
+                child_mib=_peak_mib(resource.RUSAGE_CHILDREN),
+                failure=failure,
+            )
+            connection.send(outcome)
 
 
 def _peak_mib(who: int) -> float:

@@ -81,6 +81,9 @@ def test_word_of_a_tool_for_every_linear_counts() -> None:
     text = f"{AXOLOTL}lora_target_linear: true\n"
     [finding] = found(FROZEN, "gpt-oss-20b", text, tool=Tool.AXOLOTL)
     assert "lora_target_parameters" in finding.hint
+    assert (finding.where, finding.entry) == ("", "lora_target_linear")
+    assert finding.spot is not None
+    assert text[finding.spot.start :].startswith("lora_target_linear")
 
 
 def test_dropout_is_told_of_target_parameters() -> None:

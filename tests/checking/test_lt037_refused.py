@@ -11,6 +11,7 @@ from lorascope.checking.rules.lt030_engine_limit import RULE as ENGINE
 from lorascope.checking.rules.lt037_refused_by_peft import RULE
 from lorascope.checking.rules.lt038_not_modelled import RULE as UNMODELLED
 from lorascope.checking.rules.lt040_no_contribution import RULE as NOTHING
+from lorascope.core.recipe import Tool
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,15 @@ def test_slow_pattern_is_a_warning() -> None:
 def test_working_configuration_is_silent() -> None:
     assert "LT037" not in codes("Llama-3.1-8B", {"target_modules": ["q_proj"]})
     assert found(UNMODELLED, "Llama-3.1-8B", {"target_modules": ["q_proj"]}) == ()
+
+
+def test_refusal_of_a_tool_names_its_setting_and_place() -> None:
+    text = (
+        "model:\n  _component_: torchtune.models.qwen2_5.lora_qwen2_5_0_5b\n"
+        "  lora_attn_modules: [q_proj]\n  apply_lora_to_output: True\n"
+    )
+    [finding] = found(RULE, "Qwen2.5-0.5B", text, tool=Tool.TORCHTUNE)
+    assert finding.message.startswith("torchtune refuses this: model.apply_lora_to_output is true")
+    assert (finding.where, finding.entry) == ("", "apply_lora_to_output")
+    assert finding.spot is not None
+    assert finding.spot.line == 4

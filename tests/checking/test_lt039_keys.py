@@ -51,3 +51,27 @@ def test_configuration_as_peft_saves_it() -> None:
     config = LoraConfig(target_modules=["q_proj"]).to_dict()
     text = json.dumps({k: list(v) if isinstance(v, set) else v for k, v in config.items()})
     assert found(RULE, "Llama-3.1-8B", text) == ()
+
+
+@pytest.mark.parametrize(
+    ("modules", "more", "hint", "edits"),
+    [
+        ("q_proj, up_proj", "", "Set apply_lora_to_mlp: True", ()),
+        ("q_proj, up_proj", "  apply_lora_to_mlp: True\n", "adapts it already", ((),)),
+        ("q_proj, o_proj", "", "Write output_proj.", (("output_proj",),)),
+        ("output_proj, o_proj", "", "output_proj is listed already", ((),)),
+    ],
+)
+def test_module_that_torchtune_passes_over(
+    modules: str, more: str, hint: str, edits: tuple[tuple[str, ...], ...]
+) -> None:
+    text = (
+        "model:\n  _component_: torchtune.models.llama3_1.lora_llama3_1_8b\n"
+        f"  lora_attn_modules: [{modules}]\n{more}"
+    )
+    [finding] = found(RULE, "Llama-3.1-8B", text, tool=Tool.TORCHTUNE)
+    name = modules.rpartition(" ")[2]
+    told = f"torchtune knows no module {name!r} and takes no notice of it."
+    assert (finding.entry, finding.message) == (name, told)
+    assert hint in finding.hint
+    assert tuple(edit.value for edit in finding.edits) == edits

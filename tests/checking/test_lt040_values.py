@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from one_rule import found
 
+from lorascope.checking import findings_of, subject_of
 from lorascope.checking.rules.lt040_no_contribution import RULE as NOTHING
 from lorascope.checking.rules.lt041_rank_above_full import RULE as ABOVE
+from lorascope.core.recipe import Tool
+from lorascope.formats import read_recipes
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,15 @@ def test_value_that_contributes_nothing(more: dict[str, object], where: str) -> 
 )
 def test_small_values_are_fine(more: dict[str, object]) -> None:
     assert found(NOTHING, "Llama-3.1-8B", {"target_modules": ["q_proj"], **more}) == ()
+
+
+def test_llama_factory_takes_an_alpha_of_0_for_none() -> None:
+    text = "model_name_or_path: m\nstage: sft\nlora_target: q_proj\nlora_alpha: 0\n"
+    assert found(NOTHING, "Llama-3.1-8B", text, tool=Tool.LLAMAFACTORY) == ()
+    [recipe] = read_recipes(text, "f.yaml", Tool.LLAMAFACTORY)
+    assert findings_of(subject_of(recipe), (NOTHING,)) == ()
+    [finding] = found(NOTHING, "Llama-3.1-8B", text.replace("alpha", "rank"), tool=Tool.LLAMAFACTORY)
+    assert finding.where == "r"
 
 
 def test_rank_above_the_smaller_side() -> None:

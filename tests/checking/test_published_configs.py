@@ -44,7 +44,7 @@ def checkout(folder: Path) -> Path:
     (made / ".git" / "x.yaml").write_text("base_model: m\nadapter: lora\n")
     (made / "a.yaml").write_text("base_model: m\nadapter: lora\nlora_r: [lora\n")
     (made / "b.yaml").write_text("name: ci\n")
-    (made / "c.yml").write_text("base_model: m\n")
+    (made / "c.yml").write_text("base_model: m\nadapter:\ndatasets: []\n")
     (made / "notes.json").write_text('{"peft_type": "LORA"}')
     return made
 
@@ -96,7 +96,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 
 def test_a_checkout_is_counted_and_checked(result: Result) -> None:
-    assert (result.texts, result.of_no_tool, result.without_lora) == (5, 1, 2)
+    assert (result.texts, result.of_no_tool, result.without_lora) == (5, 2, 1)
     [(path, why)] = result.unreadable
     assert path == "a.yaml"
     assert "not read as YAML" in why
@@ -117,6 +117,6 @@ def test_an_error_must_be_known_and_a_known_one_be_found(result: Result) -> None
 def test_the_page_names_all_of_it(result: Result) -> None:
     known = Known("some-tool", "docs/page.md", "LT006", "(q|v)_proj", "It is.")
     text = page([result], (known,))
-    assert "| some-tool | – | 5 | 1 | 2 | 1 | 1 | 1 |" in text
+    assert "| some-tool | – | 5 | 2 | 1 | 1 | 1 | 1 |" in text
     assert "| some-tool | docs/page.md | LT006 | `(q\\|v)_proj` | It is. |" in text
     assert "- some-tool a.yaml" in text

@@ -46,7 +46,8 @@ def test_entries_of_lists_and_mappings_know_where_they_stand() -> None:
 
 def test_a_key_without_a_field_is_the_tool_s_own_setting() -> None:
     reading = read_keys(parse_yaml("d: no\ne:\n", "f"), [Key("d", FLAG), Key("e", FLAG)], "f")
-    assert (reading.options, reading.stated, reading.spots) == ({"d": False}, {}, {})
+    assert (reading.options, reading.stated) == ({"d": False}, {})
+    assert {place: spot.line for place, spot in reading.spots.items()} == {("", "d"): 1}
 
 
 def test_one_word_of_a_command_is_a_list_of_one() -> None:

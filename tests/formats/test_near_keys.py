@@ -22,6 +22,12 @@ def test_a_misspelt_key_is_named_and_others_are_left_alone() -> None:
     }
 
 
+def test_a_letter_for_two_that_sound_alike_is_a_misspelling() -> None:
+    node = parse_yaml("lora_alfa: 1\nlora_alpha: 2\n", "f.yaml")
+    keys = (Key("lora_alpha", ANYTHING, "lora_alpha"),)
+    assert unknown_keys(node, keys) == {"lora_alfa": ("lora_alpha",)}
+
+
 def test_what_other_tools_call_it_is_named_and_empty_if_the_tool_has_no_such_setting() -> None:
     assert unknown("lora_r: 1\nold: 1\nuse_dora: 1\n") == {
         "lora_r": ("lora_rank",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import builders
-from lorascope.core.errors import NoLoraError, RecipeError
+from lorascope.core.errors import NoLoraError, RecipeError, SpecificationError
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Recipe
 from lorascope.core.roles import Role, Tower
@@ -37,7 +37,7 @@ def test_a_recipe_is_put_into_peft_s_words() -> None:
         "lora_dropout": 0.1,
         "use_dora": True,
     }
-    assert recipe.base_model == "meta-llama/Meta-Llama-3.1-8B-Instruct"
+    assert recipe.base_model == "meta-llama/Llama-3.1-8B"
     assert recipe.key("target_modules") == "model.lora_attn_modules"
     spot = recipe.spot("target_modules", "v_proj")
     assert spot is not None
@@ -125,8 +125,12 @@ def test_parts_of_a_vision_model_are_chosen_apart(keys: dict[str, str], expected
 
 
 def test_a_name_that_torchtune_does_not_have_is_unknown_and_names_nothing() -> None:
-    recipe = recipe_of(lora_attn_modules="[q_proj, o_proj, vproj]")
-    assert recipe.unknown == {"o_proj": ("output_proj",), "vproj": ("v_proj",)}
+    recipe = recipe_of(lora_attn_modules="[q_proj, o_proj, vproj, up_proj]")
+    assert recipe.unknown == {
+        "o_proj": ("output_proj",),
+        "vproj": ("v_proj",),
+        "up_proj": ("apply_lora_to_mlp",),
+    }
     assert recipe.spot("", "o_proj") == recipe.spots["target_modules", "o_proj"]
     assert targets(recipe, builders.llama(layers=1)) == ["model.layers.0.self_attn.q_proj"]
 
@@ -193,3 +197,14 @@ def test_a_file_without_a_builder_of_torchtune_s_is_not_taken() -> None:
 def test_every_model_of_the_table_has_an_owner_and_a_name() -> None:
     assert all(len(hub_id.split("/")) == 2 for hub_id in HUB_IDS.values())
     assert HUB_IDS.keys() >= TIED
+
+
+@pytest.mark.parametrize(
+    "builder",
+    ["llama3_2.lora_llama3_2_1b", "llama3_2.qlora_llama3_2_3b", "qwen2_5.lora_qwen2_5_0_5b"],
+)
+def test_lora_on_a_tied_head_is_refused(builder: str) -> None:
+    llama = builders.llama(layers=1, output_embedding="lm_head")
+    with pytest.raises(SpecificationError, match="apply_lora_to_output is true"):
+        DIALECT.hand(recipe_of(builder, apply_lora_to_output="True"), llama)
+    assert targets(recipe_of(builder, apply_lora_to_output="False"), llama)

@@ -89,6 +89,10 @@ def test_text_in_a_file_stays_text() -> None:
 def test_lora_options_without_use_peft_are_read_and_said_to_be_off() -> None:
     assert of_command("trl sft --lora_r 8").options == {"use_peft": False}
     assert of_yaml("model_name_or_path: m\nlora_r: 8").options == {"use_peft": False}
+    text = "trl sft --use_peft false --lora_r 8"
+    recipe = of_command(text)
+    assert recipe.options == {"use_peft": False}
+    assert recipes.written(recipe, text, "", "use_peft") == "--use_peft"
 
 
 def test_a_file_named_beside_the_command_may_turn_it_on() -> None:
@@ -99,7 +103,7 @@ def test_a_file_named_beside_the_command_may_turn_it_on() -> None:
     ("text", "message"),
     [
         ("trl sft --model_name_or_path m", "train.sh, line 1: --use_peft is missing"),
-        ("trl sft --use_peft false --lora_r 8", "train.sh, line 1: --use_peft is off"),
+        ("trl sft --use_peft false", "train.sh, line 1: --use_peft is off"),
         ("trl sft --config a.yaml", "Its settings may stand in a.yaml: check that file."),
     ],
 )

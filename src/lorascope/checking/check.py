@@ -62,6 +62,7 @@ def _is_runnable(rule: Rule, subject: Subject) -> bool:
 
 
 def _finding(rule: Rule, problem: Problem, subject: Subject) -> Finding:
+    where = _field(problem, subject)
     return Finding(
         code=rule.code,
         severity=(problem.severity or rule.severity).value,
@@ -69,10 +70,20 @@ def _finding(rule: Rule, problem: Problem, subject: Subject) -> Finding:
         message=problem.message,
         hint=problem.hint,
         paths=problem.paths[:MOST_PATHS],
-        where=problem.where,
-        spot=subject.recipe.spot(problem.where, problem.entry),
+        where=where,
+        spot=subject.recipe.spot(where, problem.entry),
         edits=_possible(problem, subject),
     )
+
+
+def _field(problem: Problem, subject: Subject) -> str:
+    """Return the field that a problem is about; none where its entry is a tool's own setting.
+
+    A setting such as Axolotl's `lora_target_linear` adds targets that no list names.
+    """
+    recipe = subject.recipe
+    is_entry = (problem.where, problem.entry) in recipe.spots
+    return "" if problem.entry in recipe.options and not is_entry else problem.where
 
 
 def _possible(problem: Problem, subject: Subject) -> tuple[Edit, ...]:

@@ -13,8 +13,13 @@ from lorascope.core.recipe import Edit
 
 
 def makes_refused(subject: Subject, edits: Sequence[Edit]) -> bool:
-    """Whether PEFT takes the configuration as it is, and would refuse it with these edits."""
-    if subject.inventory is None or subject.refused is not None or not edits:
+    """Whether PEFT takes the configuration as it is, and would refuse it with these edits.
+
+    Only edits of a whole field are tried: a list that becomes a string meets other conditions.
+    """
+    if subject.inventory is None or subject.refused is not None:
+        return False
+    if all(edit.entry is not None for edit in edits):
         return False
     recipe = replace(subject.recipe, stated=_edited(subject.recipe.stated, edits))
     try:

@@ -67,7 +67,7 @@ class Recipe:
     """PEFT's field → the key or flag that the file says it with, for messages."""
     spots: Mapping[tuple[str, str | None], Spot] = field(default_factory=dict)
     """(PEFT's field, entry) → where that entry stands; (field, None) → where its value stands.
-    Unknown keys are under ("", key). Empty for what has no text."""
+    Unknown keys and the tool's own settings are under ("", key). Empty for what has no text."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The tool's own settings that change what is adapted, under the tool's own names."""
     unknown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

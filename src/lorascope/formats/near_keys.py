@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from lorascope.formats.keys import Key, names_of
 from lorascope.formats.node import Node
 
-_ALIKE = 0.85
-"""`difflib` ratio from which a key counts as misspelt: one letter in seven."""
+_ALIKE = 0.84
+"""`difflib` ratio from which a key counts as misspelt: one letter in seven, and `lora_alfa`."""
 _ALIKE_IF_WRONG = 0.8
 """The same where a key is known to be wrong, and only what is meant is asked."""
 _LONGEST = 60

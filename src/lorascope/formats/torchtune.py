@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lorascope.core.errors import NoLoraError, RecipeError
+from lorascope.core.errors import NoLoraError, RecipeError, SpecificationError
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Recipe, Tool
 from lorascope.formats import forms
@@ -16,16 +16,18 @@ from lorascope.formats.dialect import Dialect
 from lorascope.formats.keys import Key, Reading, read_keys
 from lorascope.formats.near_keys import near_keys, unknown_keys
 from lorascope.formats.node import Node, Syntax
-from lorascope.formats.torchtune_models import HUB_IDS, TIED
+from lorascope.formats.torchtune_models import HUB_IDS, OUTPUT_REFUSED, TIED
 from lorascope.formats.torchtune_targets import ATTENTION, torchtune_targets
 
+MLP = "apply_lora_to_mlp"
+"""The switch for the feed-forward layers."""
 _LORA_KEYS = (
     Key("lora_attn_modules", forms.NAMES, "target_modules"),
     Key("lora_rank", forms.WHOLE, "r"),
     Key("lora_alpha", forms.NUMBER, "lora_alpha"),
     Key("lora_dropout", forms.NUMBER, "lora_dropout"),
     Key("use_dora", forms.FLAG, "use_dora"),
-    Key("apply_lora_to_mlp", forms.FLAG),
+    Key(MLP, forms.FLAG),
     Key("apply_lora_to_output", forms.FLAG),
     Key("quantize_base", forms.FLAG),
 )
@@ -38,6 +40,8 @@ _VISION_KEYS = (
 _TIE = Key("tie_word_embeddings", forms.FLAG)
 _OUTPUTS = frozenset({"o_proj", "out_proj", "dense", "wo"})
 """What other tools and models call `output_proj`."""
+_FEED_FORWARD = frozenset({"gate_proj", "up_proj", "down_proj", "w1", "w2", "w3"})
+"""Modules that torchtune adapts by a switch, all or none."""
 _COMPONENT = "_component_"
 _BUILDERS = "torchtune.models."
 
@@ -127,16 +131,26 @@ def _add_unknown_modules(reading: Reading) -> None:
     """Note the attention modules that torchtune has no such name for, and passes over."""
     for name in reading.stated["target_modules"]:
         if name not in ATTENTION:
-            meant = ("output_proj",) if name in _OUTPUTS else near_keys(name, ATTENTION)
-            reading.unknown[name] = meant
+            reading.unknown[name] = _meant(name)
             reading.spots["", name] = reading.spots["target_modules", name]
+
+
+def _meant(name: str) -> tuple[str, ...]:
+    """Return the attention modules, or the one switch, that an unknown module may be meant as."""
+    if name in _FEED_FORWARD:
+        return (MLP,)
+    return ("output_proj",) if name in _OUTPUTS else near_keys(name, ATTENTION)
 
 
 def _hand(recipe: Recipe, inventory: Inventory) -> Mapping[str, Any]:
     """Return the same adapter in Hugging Face's names, as torchtune's own export says it.
 
     torchtune builds its adapter itself; every full name of what it adapts is listed.
+
+    Raises:
+        SpecificationError: LoRA is asked for on a head that is tied to the embedding.
     """
+    _check_output(recipe)
     wanted = tuple(recipe.stated["target_modules"])
     options = dict(recipe.options)
     is_vision = "llama3_2_vision" in str(options.get(_COMPONENT))
@@ -147,6 +161,18 @@ def _hand(recipe: Recipe, inventory: Inventory) -> Mapping[str, Any]:
         "target_modules": names,
         "task_type": inventory.model.task_type,
     }
+
+
+def _check_output(recipe: Recipe) -> None:
+    component = str(recipe.options.get(_COMPONENT))
+    name = component.rpartition(".")[2].removeprefix("q").removeprefix("lora_")
+    if recipe.options.get("apply_lora_to_output") and name in OUTPUT_REFUSED:
+        raise SpecificationError(
+            f"{recipe.origin}: model.apply_lora_to_output is true, and the output layer of "
+            f"{component.rpartition('.')[2]} is the tied embedding, on which torchtune builds no "
+            "LoRA.",
+            "Set model.apply_lora_to_output to False.",
+        )
 
 
 DIALECT = Dialect(Tool.TORCHTUNE, "0.6.1", (Syntax.YAML,), _recognizes, _read, _hand)

@@ -1,7 +1,9 @@
 """Which published model each of torchtune's builders is for.
 
 Source: torchtune 0.6.1, `recipes/configs` (what each says to download), and for builders without
-one there the model of the same size and name that the builder's documentation names.
+one there the model of the same size and name that the builder's documentation names. Where a
+built-in example is the base model of the same release and shapes, it stands in for the instruct
+model, so that no network is needed.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ HUB_IDS: Mapping[str, str] = {
     "llama2_70b": "meta-llama/Llama-2-70b-hf",
     "llama3_8b": "meta-llama/Meta-Llama-3-8B-Instruct",
     "llama3_70b": "meta-llama/Meta-Llama-3-70B-Instruct",
-    "llama3_1_8b": "meta-llama/Meta-Llama-3.1-8B-Instruct",
-    "llama3_1_70b": "meta-llama/Meta-Llama-3.1-70B-Instruct",
+    "llama3_1_8b": "meta-llama/Llama-3.1-8B",
+    "llama3_1_70b": "meta-llama/Llama-3.1-70B",
     "llama3_1_405b": "meta-llama/Meta-Llama-3.1-405B-Instruct",
     "llama3_2_1b": "meta-llama/Llama-3.2-1B-Instruct",
     "llama3_2_3b": "meta-llama/Llama-3.2-3B-Instruct",
@@ -37,7 +39,7 @@ HUB_IDS: Mapping[str, str] = {
     "qwen2_0_5b": "Qwen/Qwen2-0.5B-Instruct",
     "qwen2_1_5b": "Qwen/Qwen2-1.5B-Instruct",
     "qwen2_7b": "Qwen/Qwen2-7B-Instruct",
-    "qwen2_5_0_5b": "Qwen/Qwen2.5-0.5B-Instruct",
+    "qwen2_5_0_5b": "Qwen/Qwen2.5-0.5B",
     "qwen2_5_1_5b_base": "Qwen/Qwen2.5-1.5B",
     "qwen2_5_1_5b_instruct": "Qwen/Qwen2.5-1.5B-Instruct",
     "qwen2_5_3b": "Qwen/Qwen2.5-3B-Instruct",
@@ -60,3 +62,13 @@ TIED = frozenset(
     }
 )  # fmt: skip
 """Builders without `apply_lora_to_output`: their head is the embedding."""
+
+OUTPUT_REFUSED = frozenset(
+    {
+        "llama3_2_1b", "llama3_2_3b",
+        "qwen2_5_0_5b", "qwen2_5_1_5b_base", "qwen2_5_1_5b_instruct", "qwen2_5_3b",
+    }
+)  # fmt: skip
+"""Builders that have `apply_lora_to_output` and raise where it is true, as the head is tied.
+
+Source: `lora_llama3_2` and `lora_qwen2` in the models' `_component_builders.py`."""

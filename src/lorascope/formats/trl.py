@@ -39,7 +39,7 @@ OPTIONS = (
     Key("chat_template_path", forms.TEXT),
     Key("config", forms.TEXT),
 )
-_LORA_KEYS = frozenset(key.name for key in (*KEYS, _USE_PEFT))
+_LORA_KEYS = frozenset(key.name for key in KEYS)
 _OTHERS = (*(key.name for key in OPTIONS), "alpha", "optim_target_modules")
 """Keys that TRL has and that look like one of the LoRA part, or are read above."""
 
@@ -69,7 +69,9 @@ def _recognizes(node: Node, syntax: Syntax) -> bool:
 
 def _read(node: Node, origin: str) -> Recipe:
     reading = read_keys(node, (*KEYS, *OPTIONS), origin)
-    _check_lora(node, reading.options, origin, has_lora=not _LORA_KEYS.isdisjoint(node.fields))
+    _check_lora(node, reading.options, origin)
+    if reading.options.get("use_peft") is False and "use_peft" in node.keys:
+        reading.spots["", "use_peft"] = node.keys["use_peft"]
     unknown = unknown_keys(node, (*KEYS, _USE_PEFT), _OTHERS, meant={"use_lora": "use_peft"})
     reading.add_unknown(node, unknown)
     revision = text_of(node, "model_revision", where=origin)
@@ -82,13 +84,14 @@ def _read(node: Node, origin: str) -> Recipe:
     )
 
 
-def _check_lora(node: Node, options: dict[str, Any], origin: str, *, has_lora: bool) -> None:
+def _check_lora(node: Node, options: dict[str, Any], origin: str) -> None:
     """Say whether `use_peft` is on, without which TRL takes no notice of the other keys.
 
     Raises:
-        NoLoraError: It is off and nothing else speaks of LoRA, or it is turned off.
+        NoLoraError: It is off, and nothing else speaks of LoRA.
     """
-    if options.get("use_peft") or (has_lora and "use_peft" not in options):
+    has_lora = not _LORA_KEYS.isdisjoint(node.fields)
+    if options.get("use_peft") or has_lora:
         if "config" not in options:
             options.setdefault("use_peft", False)
         return

@@ -71,6 +71,10 @@ def _asked(options: Mapping[str, Any]) -> tuple[str, int] | None:
     return None
 
 
+def _said(subject: Subject, option: str) -> str:
+    return f"{option}: {as_written(subject.recipe.options[option])}"
+
+
 def _experts(subject: Subject, option: str, bits: int) -> Iterator[Problem]:
     experts = [m for m in subject.model.modules if m.kind is Kind.EXPERT_PARAMETER]
     count = sum(module.total_params for module in experts)
@@ -78,9 +82,9 @@ def _experts(subject: Subject, option: str, bits: int) -> Iterator[Problem]:
     if count <= _SMALL_SHARE * total:
         return
     yield Problem(
-        entry=as_written(subject.recipe.options[option]),
+        entry=option,
         message=(
-            f"{option} quantizes linear layers to {bits} bits; {percent(count, total)} of the "
+            f"{_said(subject, option)} quantizes linear layers to {bits} bits; {percent(count, total)} of the "
             f"weights are stacked expert parameters, which stay as they are: {size(2 * count)} in "
             "bfloat16."
         ),
@@ -107,9 +111,9 @@ def _read_directly(subject: Subject, option: str, bits: int) -> Iterator[Problem
         return
     names = tuple(dict.fromkeys(module.name for module in read))
     yield Problem(
-        entry=as_written(subject.recipe.options[option]),
+        entry=option,
         message=(
-            f"{option} packs {len(read)} linear layers ({listed(names)}) into {bits} bits whose weight a "
+            f"{_said(subject, option)} packs {len(read)} linear layers ({listed(names)}) into {bits} bits whose weight a "
             "fused state-space kernel reads directly: the first step fails where the kernel is "
             "installed."
         ),

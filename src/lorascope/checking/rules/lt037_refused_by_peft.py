@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields
 
+from lorascope.checking.reaching import uses_peft
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import as_written
@@ -21,10 +22,13 @@ def find(subject: Subject) -> Iterator[Problem]:
     if subject.refused is None:
         return
     where = _field(subject.refused, subject)
-    first, *rest = _SENTENCE.split(subject.refused)
+    option = "" if where else _option(subject.refused, subject)
+    who = "PEFT" if uses_peft(subject) else subject.recipe.tool.value
+    reason = subject.refused.removeprefix(f"{subject.recipe.origin}: ")
+    first, *rest = _SENTENCE.split(reason)
     yield Problem(
-        entry=as_written(subject.recipe.stated[where]) if where else "",
-        message=f"PEFT refuses this: {first}",
+        entry=as_written(subject.recipe.stated[where]) if where else option,
+        message=f"{who} refuses this: {first}",
         hint=" ".join(rest) or "Change it; the adapter cannot be put on this model.",
         where=where,
     )
@@ -35,6 +39,12 @@ def _field(reason: str, subject: Subject) -> str:
     named = [(reason.find(name), name) for name in _FIELDS if len(name) > 1 and name in reason]
     stated = [name for _, name in sorted(named) if name in subject.recipe.stated]
     return stated[0] if stated else ""
+
+
+def _option(reason: str, subject: Subject) -> str:
+    """Return the tool's own setting that the reason names first; empty if it names none."""
+    named = [(reason.find(name), name) for name in subject.recipe.options if name in reason]
+    return min(named, default=(0, ""))[1]
 
 
 RULE = Rule(

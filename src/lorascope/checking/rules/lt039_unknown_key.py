@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.core.finding import Severity
-from lorascope.core.recipe import Tool
+from lorascope.core.recipe import Edit, Tool
+from lorascope.formats.torchtune import MLP
+from lorascope.formats.torchtune_targets import ATTENTION
+from lorascope.matching import Where
 
 _IGNORED = "takes no notice of it"
 _REFUSED = "stops at it"
@@ -40,7 +43,11 @@ false; torchtune 0.6.1,
 def find(subject: Subject) -> Iterator[Problem]:
     """Find keys of the LoRA part that the tool does not know."""
     title, result = _RESULT[subject.recipe.tool]
+    modules = subject.list_targets if subject.recipe.tool is Tool.TORCHTUNE else ()
     for key, near in subject.recipe.unknown.items():
+        if key in modules:
+            yield _module_of_torchtune(subject, key, near)
+            continue
         yield Problem(
             entry=key,
             message=f"{title} knows no key {key!r} and {result}.",
@@ -52,6 +59,28 @@ def find(subject: Subject) -> Iterator[Problem]:
                 else f"{title} has no such setting; remove it."
             ),
         )
+
+
+def _module_of_torchtune(subject: Subject, name: str, near: tuple[str, ...]) -> Problem:
+    """torchtune asks of each of its modules whether it is in the list, and of nothing else."""
+    edits: tuple[Edit, ...] = ()
+    if near == (MLP,):
+        hint = f"Set {MLP}: True, which adapts gate, up and down together."
+        if subject.recipe.options.get(MLP):
+            hint = f"{MLP} is on and adapts it already; remove it here."
+            edits = (Edit(Where.TARGET_MODULES, name, ()),)
+    elif len(near) == 1:
+        is_listed = near[0] in subject.list_targets
+        hint = f"{near[0]} is listed already; remove it." if is_listed else f"Write {near[0]}."
+        edits = (Edit(Where.TARGET_MODULES, name, () if is_listed else near),)
+    else:
+        hint = f"It may be one of {', '.join(near or ATTENTION)}."
+    return Problem(
+        entry=name,
+        message=f"torchtune knows no module {name!r} and takes no notice of it.",
+        hint=hint,
+        edits=edits,
+    )
 
 
 RULE = Rule(

@@ -8,12 +8,13 @@ from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.core.finding import Severity
 from lorascope.core.numbers import plain
+from lorascope.core.recipe import Tool
 from lorascope.matching import Where
 
 
 def find(subject: Subject) -> Iterator[Problem]:
     """Find a rank below 1, an alpha of 0 and a dropout that drops everything."""
-    spec, key = subject.asked, subject.recipe.key
+    spec, key = subject.spec, subject.recipe.key
     if spec.r < 1:
         yield Problem(
             entry=str(spec.r),
@@ -21,7 +22,7 @@ def find(subject: Subject) -> Iterator[Problem]:
             hint="Take a positive rank, such as 8 or 16.",
             where="r",
         )
-    if spec.lora_alpha == 0:
+    if spec.lora_alpha == subject.asked.lora_alpha == 0 and not _is_replaced(subject):
         yield Problem(
             entry="0",
             message=f"{key('lora_alpha')} is 0: the adapter is multiplied by 0 and learns nothing.",
@@ -41,6 +42,14 @@ def find(subject: Subject) -> Iterator[Problem]:
         )
     yield from _of_pattern(subject, Where.RANK_PATTERN, spec.rank_pattern)
     yield from _of_pattern(subject, Where.ALPHA_PATTERN, spec.alpha_pattern)
+
+
+def _is_replaced(subject: Subject) -> bool:
+    """Whether an alpha of 0 is none to the tool, which takes twice the rank.
+
+    With a model known this shows in what the tool hands to PEFT.
+    """
+    return subject.inventory is None and subject.recipe.tool is Tool.LLAMAFACTORY
 
 
 def _of_pattern(subject: Subject, where: Where, pattern: Mapping[str, float]) -> Iterator[Problem]:

@@ -1,0 +1,33 @@
+"""How long the steps of one input take."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Measures steps in processor time, of this process and of the children that have ended."""
+
+    most_s: float = 2.0
+    """Seconds that one step may take."""
+    taken: dict[str, float] = field(default_factory=dict)
+    """Step → its seconds, also if it was ended by an error."""
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Measure what is done inside."""
+        before = cpu_s()
+        try:
+            yield
+        finally:
+            self.taken[name] = self.taken.get(name, 0.0) + cpu_s() - before
+
+
+def cpu_s() -> float:
+    """Return the processor time that was used so far, in seconds."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
