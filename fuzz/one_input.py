@@ -20,7 +20,7 @@ from lorascope.api.checks import check_recipe
 from lorascope.checking import RULES
 from lorascope.checking.checked import CheckedFile
 from lorascope.checking.engines import engines
-from lorascope.core.errors import LorascopeError
+from lorascope.core.errors import LorascopeError, ModelReferenceError
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Edit, Recipe
 from lorascope.formats import read_recipes
@@ -31,6 +31,7 @@ from lorascope.report.github_annotations import github_annotations
 from lorascope.report.json_check import check_json
 from lorascope.report.layout import UNLIMITED
 from lorascope.report.sarif import sarif
+from lorascope.source.resolver import resolve_base
 
 _WIDTHS = (20, 80, UNLIMITED)
 _WIDE_SHARE = 0.15
@@ -86,11 +87,21 @@ def try_input(
         tensors.unlink(missing_ok=True)
 
 
+class _Resolved(BaseModels):
+    """Looks for the base models that files name, and builds none."""
+
+    def named(
+        self, name: str, beside: Path, *, revision: str | None, task_type: str | None
+    ) -> Inventory:
+        resolve_base(name, beside, offline=True, revision=revision)
+        raise ModelReferenceError(f"{name} is not built.")
+
+
 def _request(made: Input, random: Random, inventories: Mapping[str, Inventory]) -> CheckRequest:
     served = tuple(engines()) if random.random() < 0.2 else ()
     common = CheckRequest(tool=made.tool, rules=RULES, engines=served)
     if random.random() < 0.05:
-        return replace(common, bases=BaseModels(offline=True, cache=False))
+        return replace(common, bases=_Resolved())
     names = [name for name in inventories if name != WIDE]
     name = WIDE if random.random() < _WIDE_SHARE else random.choice(names)
     return replace(common, model=inventories[name])

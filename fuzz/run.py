@@ -80,7 +80,7 @@ class Run:
                 outcome = self._received(worker)
                 if outcome is not None:
                     yield outcome
-                if not worker.process.is_alive():
+                if outcome is not None and outcome.is_last:
                     workers[workers.index(worker)] = worker = self._started()
                     continue
                 worker.number, worker.since = next(numbers, None), time.monotonic()
@@ -115,7 +115,7 @@ class Run:
         seconds = time.monotonic() - worker.since
         worker.process.kill()
         worker.process.join()
-        return Outcome(worker.number or 0, "unknown", 0.0, 0.0, 0.0, seconds, 0.0, 0.0, why)
+        return Outcome(worker.number or 0, "unknown", 0.0, 0.0, 0.0, seconds, 0.0, 0.0, why, True)
 
     def note(self, outcome: Outcome) -> None:
         """Keep an outcome, and report it if it is a failure."""

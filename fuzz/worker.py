@@ -8,6 +8,7 @@ import resource
 import time
 import traceback
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -44,6 +45,8 @@ class Outcome:
     """The same of the largest child."""
     failure: str | None = None
     """The traceback; None if nothing was wrong."""
+    is_last: bool = False
+    """Whether the process ends now, because its memory was used up."""
 
 
 def work(connection: Connection, seed: str, inventories: Path) -> None:
@@ -52,18 +55,19 @@ def work(connection: Connection, seed: str, inventories: Path) -> None:
     logging.disable(logging.CRITICAL)
     models = read_all(inventories)
     gc.freeze()
-    start = _peak_mib(resource.RUSAGE_SELF)
+    _forget_peak()
+    start = _peak_mib()
     _limit_memory()
     connection.send(None)
     with TemporaryDirectory() as directory:
         while (number := connection.recv()) is not None:
             made = make_input(seed, number)
-            failure, watch = None, Stopwatch()
+            failure, is_last, watch = None, False, Stopwatch()
             cpu, wall = cpu_s(), time.perf_counter()
             try:
                 try_input(made, Path(directory), models, watch)
-            except Exception:
-                failure = traceback.format_exc()
+            except Exception as error:
+                failure, is_last = traceback.format_exc(), isinstance(error, MemoryError)
             step = max(watch.taken, key=watch.taken.__getitem__, default="start")
             outcome = Outcome(
                 number=number,
@@ -72,15 +76,28 @@ def work(connection: Connection, seed: str, inventories: Path) -> None:
                 most_s=watch.most_s,
                 cpu_s=cpu_s() - cpu,
                 wall_s=time.perf_counter() - wall,
-                grown_mib=_peak_mib(resource.RUSAGE_SELF) - start,
-                child_mib=_peak_mib(resource.RUSAGE_CHILDREN),
+                grown_mib=_peak_mib() - start,
+                child_mib=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
                 failure=failure,
+                is_last=is_last,
             )
             connection.send(outcome)
+            if is_last:
+                return
 
 
-def _peak_mib(who: int) -> float:
-    return resource.getrusage(who).ru_maxrss / 1024
+def _forget_peak() -> None:
+    """Begin anew to note the most memory that this process has; Linux alone can."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _peak_mib() -> float:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    except (OSError, ValueError, IndexError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _limit_memory() -> None:

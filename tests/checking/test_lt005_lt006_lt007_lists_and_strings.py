@@ -180,3 +180,15 @@ def test_without_a_model_only_what_no_model_has_is_told(
     assert found_codes == expected
     ms_swift = subject_of(Recipe(Tool.MS_SWIFT, "test", {"target_modules": ["all-linear"]}))
     assert findings_of(ms_swift, (LT007,)) == ()
+
+
+def test_a_command_is_told_its_words() -> None:
+    trl = "trl sft --use_peft --model_name_or_path m --lora_target_modules "
+    [finding] = found(LT006, "Llama-3.1-8B", trl + "q_proj", tool=Tool.TRL)
+    assert r"--lora_target_modules '.*\.q_proj'" in finding.hint
+    assert "--lora_target_modules q_proj q_proj keeps it a list" in finding.hint
+    [finding] = found(LT007, "Llama-3.1-8B", trl + "all-linear lm_head", tool=Tool.TRL)
+    assert "Write --lora_target_modules all-linear and no other word" in finding.hint
+    swift = "swift sft --model m --target_regex q_proj"
+    [finding] = found(LT006, "Llama-3.1-8B", swift, tool=Tool.MS_SWIFT)
+    assert finding.hint == "Write --target_modules q_proj."

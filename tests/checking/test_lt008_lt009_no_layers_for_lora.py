@@ -92,6 +92,16 @@ def test_pattern_that_reaches_dropouts_as_well() -> None:
     assert "exclude_modules with 'dropout'" in finding.hint
 
 
+def test_tool_without_exclusions_is_told_another_way() -> None:
+    text = (
+        "base_model: x\nadapter: lora\nlora_r: 8\nlora_alpha: 16\n"
+        "lora_target_modules: '.*attention.*(query|value|dropout)'\n"
+    )
+    [finding] = found(LT009, "BERT-base", text, tool=Tool.AXOLOTL)
+    assert "exclude_modules" not in finding.hint
+    assert finding.hint == 'List the targets without: ["query", "value"].'
+
+
 def _gemma4(tmp_path: Path) -> Path:
     (tmp_path / "config.json").write_text(
         json.dumps(

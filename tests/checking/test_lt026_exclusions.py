@@ -41,6 +41,16 @@ def test_several_containers_become_one_pattern() -> None:
     assert [f.entry for f in found(RULE, "Gemma-3-4B", config)] == ["vision_tower"]
 
 
+def test_the_pattern_to_write_holds_the_names_that_are_right_already() -> None:
+    config = _config(["vision_tower", "layers.0.self_attn.q_proj"])
+    [finding] = found(RULE, "Gemma-3-4B", config)
+    pattern = finding.hint.rpartition(" ")[2]
+    assert pattern == r"(.*\.)?(vision_tower|layers\.0\.self_attn\.q_proj)(\..*)?"
+    after = subject(Example("Gemma-3-4B", _config(pattern)))
+    assert not any("vision" in path for path in after.adapted_paths)
+    assert not any("layers.0.self_attn.q_proj" in path for path in after.adapted_paths)
+
+
 def test_misspelt_entry_names_nothing() -> None:
     [finding] = found(RULE, "Llama-3.1-8B", _config(["q_porj"]))
     assert "names no module" in finding.message

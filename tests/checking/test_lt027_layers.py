@@ -123,3 +123,20 @@ def test_bare_model_has_no_index_where_peft_looks() -> None:
 )
 def test_layers_that_are_there(model: str, config: dict[str, object]) -> None:
     assert found(RULE, model, config) == ()
+
+
+@pytest.mark.parametrize("pattern", ["layerss", "decoder.layers", ["blocks"]])
+@pytest.mark.parametrize("layers", [[0], [0, 99]])
+def test_a_pattern_that_matches_nothing_is_blamed_and_no_index(
+    pattern: object, layers: list[int]
+) -> None:
+    config = {"target_modules": ["q_proj"], "layers_to_transform": layers}
+    [finding] = found(RULE, "Llama-3.1-8B", config | {"layers_pattern": pattern})
+    assert (finding.where, finding.severity) == ("layers_pattern", "error")
+    assert finding.hint == "The blocks of this model are in layers."
+
+
+def test_an_index_out_of_range_is_blamed_where_the_pattern_is_right() -> None:
+    config = {"target_modules": ["q_proj"], "layers_to_transform": [99], "layers_pattern": "layers"}
+    [finding] = found(RULE, "Llama-3.1-8B", config)
+    assert finding.where == "layers_to_transform"

@@ -15,6 +15,7 @@ from lorascope.checking import Example
 from lorascope.checking.rules.lt029_tensors_do_not_fit import RULE
 from lorascope.checking.rules.lt032_name_like_prefix import RULE as PREFIX
 from lorascope.checking.translated import _TRANSLATED, is_translated
+from lorascope.core.recipe import Edit
 from lorascope.matching.stored_tensors import Adapted, adapter_tensors
 
 Shapes = dict[str, tuple[int, ...]]
@@ -78,6 +79,15 @@ def test_other_rank() -> None:
     [finding] = found(RULE, "Llama-3.1-8B", _QV, tensors=shapes)
     assert (finding.where, finding.severity) == ("r", "error")
     assert "stored with 16, and 8 is wanted" in finding.message
+    assert finding.hint == "Set r to 16: all stored tensors have this rank, and r is 8."
+    assert finding.edits == (Edit("r", None, 16),)
+
+
+def test_other_ranks_in_some_modules_alone() -> None:
+    shapes = _stored("Llama-3.1-8B", _QV | {"rank_pattern": {"v_proj": 16}})
+    [finding] = found(RULE, "Llama-3.1-8B", _QV, tensors=shapes)
+    assert "rank_pattern" in finding.hint
+    assert finding.edits == ()
 
 
 def test_text_only_names_on_a_multimodal_class() -> None:

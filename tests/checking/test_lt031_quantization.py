@@ -49,7 +49,9 @@ def test_hint_names_no_key_that_the_tool_lacks() -> None:
 
 def test_jamba_calls_its_layers_where_it_is_quantized() -> None:
     text = _axolotl("state", "lora_target_modules: [in_proj]\n")
-    assert not any("packs" in each.message for each in found(RULE, "jamba", text, tool=Tool.AXOLOTL))
+    assert not any(
+        "packs" in each.message for each in found(RULE, "jamba", text, tool=Tool.AXOLOTL)
+    )
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def test_command_of_trls_own_examples() -> None:
     assert finding.entry == "q_proj,"
     assert "A shell passes on the comma" in finding.message
     assert finding.edits[0].value == ("q_proj",)
+    assert finding.hint == "Write --lora_target_modules q_proj v_proj"
 
 
 def test_seven_names_with_six_commas() -> None:
@@ -34,6 +35,7 @@ def test_seven_names_with_six_commas() -> None:
     findings = found(RULE, _MODEL, command, tool=Tool.TRL)
     assert len(findings) == 6
     assert all(finding.severity == "error" for finding in findings)
+    assert not any("," in finding.hint for finding in findings)
 
 
 @pytest.mark.parametrize(

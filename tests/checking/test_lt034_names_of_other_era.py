@@ -8,6 +8,7 @@ from one_rule import found
 
 from lorascope.checking import Example
 from lorascope.checking.rules.lt034_names_of_other_era import RULE
+from lorascope.core.recipe import Tool
 
 
 def _adapted(model: str, targets: object) -> int:
@@ -106,3 +107,15 @@ def test_pattern_with_an_old_prefix(model: str, pattern: str, instead: str) -> N
 )
 def test_names_of_this_class_and_unknown_ones_are_silent(model: str, targets: object) -> None:
     assert found(RULE, model, {"target_modules": targets}) == ()
+
+
+def test_a_command_is_told_all_of_its_words() -> None:
+    command = "trl sft --use_peft --model_name_or_path m --lora_target_modules Wqkv fc1"
+    [finding] = found(RULE, "Phi-2", command, tool=Tool.TRL)
+    assert finding.hint == "Write --lora_target_modules q_proj k_proj v_proj fc1"
+
+
+def test_what_is_listed_already_is_not_proposed_again() -> None:
+    config = {"target_modules": ["Wqkv", "q_proj"], "layers_to_transform": [0]}
+    [finding] = found(RULE, "Phi-2", config)
+    assert finding.hint == "Write 'k_proj', 'v_proj'."

@@ -79,3 +79,24 @@ def test_refusal_of_a_tool_names_its_setting_and_place() -> None:
     assert (finding.where, finding.entry) == ("", "apply_lora_to_output")
     assert finding.spot is not None
     assert finding.spot.line == 4
+
+
+def test_what_a_tool_lacks_is_refused_by_the_tool() -> None:
+    text = "base_model: m\nadapter: lora\nlora_r: 8\nlora_target_modules: [q_proj]\n"
+    [finding] = found(RULE, "Llama-3.1-8B", text, tool=Tool.AXOLOTL)
+    assert finding.message == (
+        "Axolotl refuses this: lora_alpha is missing; Axolotl has no default for it."
+    )
+
+
+def test_missing_keys_of_mlx_lm_hide_nothing_else() -> None:
+    text = "model: m\nlora_parameters:\n  keys: [self_attn.q_proj]\n  rnak: 8\n  rank: 8\n"
+    known = subject(Example("Llama-3.1-8B", text, Tool.MLX_LM))
+    assert known.refused is not None
+    by_code = {finding.code: finding for finding in findings_of(known)}
+    assert "LT039" in by_code
+    told = by_code["LT037"]
+    assert told.message.startswith("mlx-lm refuses this: lora_parameters has no scale and no dropo")
+    assert "scale: 20.0" in told.hint
+    assert told.spot is not None
+    assert told.spot.line == 2

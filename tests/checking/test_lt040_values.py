@@ -49,7 +49,8 @@ def test_llama_factory_takes_an_alpha_of_0_for_none() -> None:
     assert found(NOTHING, "Llama-3.1-8B", text, tool=Tool.LLAMAFACTORY) == ()
     [recipe] = read_recipes(text, "f.yaml", Tool.LLAMAFACTORY)
     assert findings_of(subject_of(recipe), (NOTHING,)) == ()
-    [finding] = found(NOTHING, "Llama-3.1-8B", text.replace("alpha", "rank"), tool=Tool.LLAMAFACTORY)
+    text = text.replace("alpha", "rank")
+    [finding] = found(NOTHING, "Llama-3.1-8B", text, tool=Tool.LLAMAFACTORY)
     assert finding.where == "r"
 
 

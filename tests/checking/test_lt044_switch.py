@@ -29,7 +29,14 @@ def test_settings_that_do_not_count(text: str, entry: str, state: str, hint: str
 
 
 @pytest.mark.parametrize(
-    "text", [_FILE + "use_peft: true\n", _COMMAND + " --use_peft", _COMMAND + " --config a.yaml"]
+    "text",
+    [
+        _FILE + "use_peft: true\n",
+        _COMMAND + " --use_peft",
+        _COMMAND + " --config a.yaml",
+        # Somebody's own script with TRL's options, which may put LoRA on by itself.
+        "python my/grpo.py --model_name_or_path m --lora_r 8",
+    ],
 )
 def test_switched_on_or_perhaps_elsewhere(text: str) -> None:
     assert found(RULE, "Llama-3.1-8B", text, tool=Tool.TRL) == ()

@@ -130,10 +130,6 @@ def test_training_of_whole_layers_is_no_lora() -> None:
     [
         ("lora_parameters: 8", "line 1: lora_parameters is 8; expected keys such as rank"),
         (
-            "lora_parameters:\n  rank: 8\n  alpha: 16",
-            "lora_parameters has no scale and no dropout; mlx-lm expects rank, scale and dropout",
-        ),
-        (
             f"lora_parameters:\n  keys: self_attn.q_proj\n{NUMBERS}",
             "line 2: lora_parameters.keys is 'self_attn.q_proj'; expected a list of names",
         ),
@@ -157,3 +153,11 @@ def test_unknown_keys_of_the_section_are_named() -> None:
 def test_files_of_other_tools_are_not_taken() -> None:
     for text in ("model: m\ntarget_modules: [q]", "base_model: m\nadapter: lora"):
         assert not DIALECT.recognizes(parse_yaml(text, "x"), Syntax.YAML)
+
+
+def test_what_lora_parameters_lacks_is_told_on_a_model() -> None:
+    recipe = recipe_of("model: m\nnum_layers: 1\nlora_parameters:\n  rank: 8\n  alpha: 16")
+    assert recipe.stated == {"r": 8}
+    assert recipe.unknown["alpha"] == ("scale",)
+    with pytest.raises(SpecificationError, match="has no scale and no dropout; mlx-lm expects"):
+        DIALECT.hand(recipe, LLAMA)

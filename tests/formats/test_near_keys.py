@@ -22,7 +22,7 @@ def test_a_misspelt_key_is_named_and_others_are_left_alone() -> None:
     }
 
 
-def test_a_letter_for_two_that_sound_alike_is_a_misspelling() -> None:
+def test_the_setting_as_it_sounds_is_named_beside_itself() -> None:
     node = parse_yaml("lora_alfa: 1\nlora_alpha: 2\n", "f.yaml")
     keys = (Key("lora_alpha", ANYTHING, "lora_alpha"),)
     assert unknown_keys(node, keys) == {"lora_alfa": ("lora_alpha",)}

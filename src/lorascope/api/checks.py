@@ -13,6 +13,7 @@ from lorascope.api.inspecting import inspect
 from lorascope.api.libraries import installed_peft
 from lorascope.checking import RULES, Rule, findings_of, subject_of
 from lorascope.checking.checked import Checked, CheckedFile
+from lorascope.checking.counted_otherwise import count_notes
 from lorascope.core.errors import (
     IgnoredSizesError,
     LorascopeError,
@@ -214,6 +215,7 @@ def check_recipe(
     )
     # That sizes are ignored is a finding.
     problem = None if ignored is not None else problem
+    notes = (*notes, *count_notes(subject))
     return Checked(subject, findings_of(subject, request.rules), problem, notes)
 
 

@@ -76,6 +76,12 @@ def missed_targets(subject: Subject) -> tuple[Missed, ...]:
     return missed
 
 
+def mended(entries: Iterable[str], missed: Iterable[Missed]) -> tuple[str, ...]:
+    """Return entries with what to write in the place of those that are missed, each once."""
+    instead = {each.entry.entry: each.instead for each in missed}
+    return tuple(dict.fromkeys(new for old in entries for new in instead.get(old, (old,))))
+
+
 def missed_parameters(subject: Subject) -> tuple[Missed, ...]:
     """Return the entries of `target_parameters` that hit nothing, each with the reason."""
     return tuple(_missed(subject, Where.TARGET_PARAMETERS))

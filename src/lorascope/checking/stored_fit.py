@@ -123,6 +123,19 @@ def fit_of(subject: Subject) -> Fit:
     )
 
 
+def only_rank(subject: Subject) -> int | None:
+    """Return the rank that all stored factors have; None if they have several, or there are none.
+
+    Embeddings count too; a factor of stacked experts holds the ranks of all of them.
+    """
+    ranks = {
+        tensor.shape[at]
+        for tensor in subject.stored or ()
+        if (at := _rank_at(tensor.name)) is not None and at < len(tensor.shape)
+    }
+    return ranks.pop() if len(ranks) == 1 else None
+
+
 def _normal(name: str) -> str:
     name = _DEFAULT.sub("", name.removeprefix(PREFIX))
     return name.removesuffix(".weight") if name.endswith("lora_magnitude_vector.weight") else name

@@ -33,6 +33,8 @@ class Subject:
     """What each entry that the user wrote hits, the tool's own rewriting taken into account."""
     refused: str | None = None
     """Why PEFT refuses the configuration; None if it does not, or no model is known."""
+    refused_by_tool: bool = False
+    """Whether it is the tool that refuses, before PEFT gets anything."""
     unmodelled: str | None = None
     """Why lorascope cannot say what PEFT does; None if it can."""
     stored: tuple[StoredTensor, ...] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from lorascope.checking.entry_hits import entry_hits
 from lorascope.checking.subject import Subject
 from lorascope.core.errors import SpecificationError, UnmodelledError
 from lorascope.core.inventory import Inventory
-from lorascope.core.recipe import Recipe
+from lorascope.core.recipe import Recipe, Tool
 from lorascope.core.spec import LoraSpec
 from lorascope.core.stored import StoredTensor
 from lorascope.formats import hand
@@ -59,7 +59,8 @@ def subject_of(
     try:
         handed: Mapping[str, Any] = hand(recipe, inventory)
     except SpecificationError as error:
-        return replace(subject, inventory=inventory, refused=str(error))
+        reason = str(error).removeprefix(f"{recipe.origin}: ")
+        return replace(subject, inventory=inventory, refused=reason, refused_by_tool=True)
     spec = LoraSpec.from_dict(handed, where=recipe.origin)
     subject = replace(subject, spec=spec, inventory=inventory)
     try:
@@ -87,31 +88,57 @@ def _entries(
     """Return what the user's own entries hit, where the tool puts other targets in their place."""
     if spec.target_modules == asked.target_modules or isinstance(asked.target_modules, str):
         return match.entries
-    others = tuple(each for each in match.entries if each.where is not Where.TARGET_MODULES)
+    is_written = Where.TARGET_PARAMETERS in recipe.stated or not spec.target_parameters
+    left_out = {Where.TARGET_MODULES, None if is_written else Where.TARGET_PARAMETERS}
+    others = tuple(each for each in match.entries if each.where not in left_out)
     if not asked.target_modules:
-        return (_chosen_by_tool(recipe, match), *others)
+        return (_chosen_by_tool(recipe, match, with_parameters=not is_written), *others)
     own = {each.entry: each for each in _explained_alone(asked, inventory, peft_version)}
     hits = entry_hits(recipe, asked.target_modules, match, inventory)
-    return (
-        *(
-            _as_reached(own.get(entry, _missing(entry)), hits.get(entry, ()), match)
-            for entry in asked.target_modules
-        ),
-        *others,
+    listed = tuple(
+        _as_reached(own.get(entry, _missing(entry)), hits.get(entry, ()), match)
+        for entry in asked.target_modules
     )
+    return (*listed, *_added_by_options(recipe, listed, match, inventory), *others)
 
 
 _LINEAR_FLAG = "lora_target_linear"
 """What asks for every linear in Axolotl."""
+_MLP_FLAG = "apply_lora_to_mlp"
+_OUTPUT_FLAG = "apply_lora_to_output"
+"""What asks for more than the attention in torchtune."""
 
 
-def _chosen_by_tool(recipe: Recipe, match: Match) -> EntryMatch:
+def _added_by_options(
+    recipe: Recipe, listed: Sequence[EntryMatch], match: Match, inventory: Inventory
+) -> Iterator[EntryMatch]:
+    """Yield one entry for each setting of the tool that adapts modules no listed entry reaches."""
+    known = {path for entry in listed for path in entry.paths}
+    added: dict[str, list[str]] = {}
+    for target in match.targets:
+        if not target.is_parameter and target.path not in known:
+            row = inventory.by_path.get(target.path)
+            group = "" if row is None else row.role.group
+            added.setdefault(_option_adding(recipe, group), []).append(target.path)
+    for option, paths in added.items():
+        why = "The tool adds these to the list."
+        yield EntryMatch(Where.TARGET_MODULES, option, len(paths), tuple(paths), why)
+
+
+def _option_adding(recipe: Recipe, group: str) -> str:
+    """Return the setting that adds modules of a group of roles."""
+    if recipe.tool is Tool.TORCHTUNE:
+        return _MLP_FLAG if group == "ffn" else _OUTPUT_FLAG
+    return _LINEAR_FLAG if recipe.options.get(_LINEAR_FLAG) else f"chosen by {recipe.tool}"
+
+
+def _chosen_by_tool(recipe: Recipe, match: Match, *, with_parameters: bool) -> EntryMatch:
     """Return one entry for all that a tool chooses by itself, under the word that asks for it."""
     stated = recipe.options.get(recipe.key("target_modules").removeprefix("--"))
     entry = stated if isinstance(stated, str) else f"chosen by {recipe.tool}"
     if recipe.options.get(_LINEAR_FLAG):
         entry = _LINEAR_FLAG
-    paths = tuple(target.path for target in match.targets if not target.is_parameter)
+    paths = tuple(t.path for t in match.targets if with_parameters or not t.is_parameter)
     why = "The tool puts names in its place."
     return EntryMatch(Where.TARGET_MODULES, entry, len(paths), paths, why)
 

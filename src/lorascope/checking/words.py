@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from lorascope.core.recipe import Recipe, Tool
 
 _MOST = 6
 
@@ -11,6 +14,28 @@ _MOST = 6
 def shown(entries: Iterable[str]) -> str:
     """Quote entries with commas between: `'q_proj', 'v_proj'`; more than a few are counted."""
     return _cut([repr(entry) for entry in entries])
+
+
+def in_command(recipe: Recipe, field: str) -> bool:
+    """Whether a field is said by a flag of a command."""
+    return recipe.key(field).startswith("--")
+
+
+def as_list(recipe: Recipe, field: str, entries: Iterable[str]) -> str:
+    """Write entries as the file takes them: in a command as the flag with all of its words.
+
+    Elsewhere they are quoted, with commas between.
+    """
+    if not in_command(recipe, field):
+        return shown(entries)
+    # ms-swift has one flag for a pattern and another for names.
+    key = "--target_modules" if recipe.key(field) == "--target_regex" else recipe.key(field)
+    if recipe.tool is Tool.LLAMAFACTORY:
+        return f"{key} {shlex.quote(','.join(entries))}"
+    words = list(map(shlex.quote, entries))
+    if recipe.tool is Tool.TRL and len(words) == 1 and words[0].replace(".", "_").isidentifier():
+        words *= 2  # one alone would be a string, which PEFT reads as a regular expression
+    return " ".join([key, *words])
 
 
 def listed(names: Iterable[str]) -> str:

@@ -19,6 +19,15 @@ class Tool(StrEnum):
     TORCHTUNE = "torchtune"
     MLX_LM = "mlx-lm"
 
+    @property
+    def own_name(self) -> str:
+        """Name in a sentence, as the tool writes it."""
+        return _OWN_NAMES.get(self.value, self.value)
+
+
+_OWN_NAMES = {"peft": "PEFT", "axolotl": "Axolotl", "llamafactory": "LLaMA-Factory", "trl": "TRL"}
+"""Where it is not the value itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spot:

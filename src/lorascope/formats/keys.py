@@ -94,7 +94,7 @@ def read_keys(mapping: Node, keys: Iterable[Key], where: str, *, section: str = 
         value = _value(node, said, key.form, where, in_command=mapping.is_command)
         if key.field is None:
             reading.options[key.name] = value
-            reading.spots["", key.name] = mapping.keys[key.name]
+            reading.spots["", key.name] = mapping.keys.get(key.name, node.spot)
         else:
             reading.stated[key.field] = value
     return reading

@@ -35,6 +35,13 @@ _NEEDED = ("rank", "scale", "dropout")
 """What a `lora_parameters` of one's own must have: it replaces the defaults as a whole."""
 _MEANT = {"lora_layers": "num_layers", "use_dora": "fine_tune_type"}
 """What earlier releases and other tools call its own settings."""
+_LACKING = "lora_parameters"
+"""The option under which is noted what such a section lacks."""
+_TO_WRITE = {
+    "rank": "rank: 8",
+    "scale": "scale: 20.0, which is what others call alpha / r",
+    "dropout": "dropout: 0.0",
+}
 _NUM_LAYERS = 16
 _RANK = 8
 _SCALE = 20.0
@@ -54,6 +61,8 @@ def _read(node: Node, origin: str) -> Recipe:
     section = node.fields.get(_SECTION)
     if section is not None and section.value is not None:
         reading.add(_read_section(section, origin))
+        if _LACKING in reading.options:
+            reading.spots["", _LACKING] = node.keys[_SECTION]
     _scale(reading)
     return reading.recipe(Tool.MLX_LM, origin, text_of(node, "model", where=origin))
 
@@ -83,13 +92,9 @@ def _read_section(section: Node, origin: str) -> Reading:
             "such as rank, scale and dropout below it."
         )
     lacking = [name for name in _NEEDED if section.value.get(name) is None]
-    if lacking:
-        raise RecipeError(
-            f"{origin}, line {section.spot.line}: {_SECTION} has no {' and no '.join(lacking)}; "
-            "mlx-lm expects rank, scale and dropout wherever it is given.",
-            "scale is what others call alpha / r." if "scale" in lacking else None,
-        )
     reading = read_keys(section, _LORA_KEYS, origin, section=f"{_SECTION}.")
+    if lacking:
+        reading.options[_LACKING] = tuple(lacking)
     unknown = unknown_keys(section, _LORA_KEYS, meant=_MEANT, is_closed=True)
     reading.add_unknown(section, unknown)
     return reading
@@ -110,9 +115,10 @@ def _hand(recipe: Recipe, inventory: Inventory) -> Mapping[str, Any]:
     dropout, which PEFT refuses for parameters: it is left out there, as it changes no count.
 
     Raises:
-        SpecificationError: The model has fewer layers than asked, or experts that DoRA is
-            refused for.
+        SpecificationError: `lora_parameters` lacks what mlx-lm needs in it, the model has fewer
+            layers than asked, or it has experts that DoRA is refused for.
     """
+    _check_complete(recipe)
     keys = recipe.stated.get("target_modules")
     layers = recipe.options.get("num_layers", _NUM_LAYERS)
     names, parameters = mlx_targets(keys, layers, inventory, recipe.origin)
@@ -134,6 +140,16 @@ def _hand(recipe: Recipe, inventory: Inventory) -> Mapping[str, Any]:
     return (
         {**handed, "target_parameters": parameters, "lora_dropout": 0.0} if parameters else handed
     )
+
+
+def _check_complete(recipe: Recipe) -> None:
+    lacking = recipe.options.get(_LACKING)
+    if lacking:
+        raise SpecificationError(
+            f"{recipe.origin}: {_SECTION} has no {' and no '.join(lacking)}; mlx-lm expects rank, "
+            "scale and dropout wherever it is given.",
+            f"Add {'; '.join(_TO_WRITE[name] for name in lacking)}.",
+        )
 
 
 DIALECT = Dialect(Tool.MLX_LM, "0.32.2", (Syntax.YAML, Syntax.JSON), _recognizes, _read, _hand)

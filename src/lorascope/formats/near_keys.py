@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from lorascope.formats.keys import Key, names_of
 from lorascope.formats.node import Node
 
-_ALIKE = 0.84
-"""`difflib` ratio from which a key counts as misspelt: one letter in seven, and `lora_alfa`."""
+_ALIKE = 0.85
+"""`difflib` ratio from which a key counts as misspelt: one letter in seven."""
 _ALIKE_IF_WRONG = 0.8
 """The same where a key is known to be wrong, and only what is meant is asked."""
 _LONGEST = 60
@@ -27,7 +27,14 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
         "peft_r",
         "peft_lora_r",
     ),
-    "lora_alpha": ("alpha", "lora_alpha", "lora_scale", "lora_scaling", "peft_lora_alpha"),
+    "lora_alpha": (
+        "alpha",
+        "lora_alpha",
+        "lora_alfa",
+        "lora_scale",
+        "lora_scaling",
+        "peft_lora_alpha",
+    ),
     "lora_dropout": (
         "dropout",
         "lora_dropout",

@@ -50,7 +50,8 @@ class Training:
     """A command that starts a training."""
 
     command: str
-    """Tool and training, for example `trl sft`; a script of TRL's examples by its own name."""
+    """Tool and training, for example `trl sft`; a script of TRL's examples by its own name. A script
+    that is not TRL's own, but takes its options, ends in `.py`: `trl sft.py`."""
     named_by: tuple[Filled, ...]
     """The words that say so."""
     arguments: tuple[Filled, ...]
@@ -140,7 +141,7 @@ def _of_path(words: Sequence[Filled], index: int) -> Training | None:
         return _training("llamafactory-cli train", words, index, index + 1)
     match = _NAMED_SCRIPT.search(path)
     if match and any(map(_TRL_OPTION.match, options)):
-        return _training(f"trl {match[1]}", words, index, index + 1)
+        return _training(f"trl {match[1]}.py", words, index, index + 1)
     return None
 
 

@@ -72,15 +72,23 @@ def _wanted(recipe: Recipe, peft_field: str, edits: Sequence[Edit]) -> Any:
     for edit in edits:
         if edit.field != peft_field:
             continue
-        if edit.entry is None:
-            value = _in_words(peft_field, edit.value)
-        elif isinstance(value, str):
-            value = edit.value if value == edit.entry else value
-        else:
-            value = tuple(
-                new for old in value or () for new in (edit.value if old == edit.entry else (old,))
+        is_whole = edit.entry is None
+        value = _in_words(peft_field, edit.value) if is_whole else _replaced(value, edit)
+        if peft_field in _LISTS and value is not None and not isinstance(value, (str, tuple)):
+            raise RecipeError(
+                f"{recipe.origin}: {recipe.key(peft_field)} would be {value!r}; expected names.",
+                _BY_HAND,
             )
     return value if value != () else None
+
+
+def _replaced(value: Any, edit: Edit) -> Any:
+    """Return a value with the entry of an edit replaced in it."""
+    if isinstance(value, str):
+        return edit.value if value == edit.entry else value
+    if isinstance(value, (tuple, list)):
+        return tuple(new for old in value for new in (edit.value if old == edit.entry else (old,)))
+    return () if value is None else value
 
 
 def _in_words(peft_field: str, value: Any) -> Any:

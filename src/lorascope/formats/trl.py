@@ -70,8 +70,6 @@ def _recognizes(node: Node, syntax: Syntax) -> bool:
 def _read(node: Node, origin: str) -> Recipe:
     reading = read_keys(node, (*KEYS, *OPTIONS), origin)
     _check_lora(node, reading.options, origin)
-    if reading.options.get("use_peft") is False and "use_peft" in node.keys:
-        reading.spots["", "use_peft"] = node.keys["use_peft"]
     unknown = unknown_keys(node, (*KEYS, _USE_PEFT), _OTHERS, meant={"use_lora": "use_peft"})
     reading.add_unknown(node, unknown)
     revision = text_of(node, "model_revision", where=origin)
@@ -92,7 +90,7 @@ def _check_lora(node: Node, options: dict[str, Any], origin: str) -> None:
     """
     has_lora = not _LORA_KEYS.isdisjoint(node.fields)
     if options.get("use_peft") or has_lora:
-        if "config" not in options:
+        if "config" not in options and not _is_of_another(node):
             options.setdefault("use_peft", False)
         return
     said = "--use_peft" if node.is_command else "use_peft"
@@ -103,6 +101,11 @@ def _check_lora(node: Node, options: dict[str, Any], origin: str) -> None:
         "expected a training with LoRA.",
         f"Its settings may stand in {config}: check that file." if config else f"Add {said}.",
     )
+
+
+def _is_of_another(node: Node) -> bool:
+    """Whether it calls a script that is not TRL's own, which may need no switch for LoRA."""
+    return node.is_command and str(node.fields[""].value).endswith(".py")
 
 
 def _hand(recipe: Recipe, _: Inventory) -> Mapping[str, Any]:

@@ -94,7 +94,8 @@ def _refusal(checked: Checked) -> str:
     if refused is None:
         return ""
     if any(finding.severity == Severity.ERROR for finding in checked.findings):
-        return "nothing: PEFT refuses"
+        by_tool = checked.subject.refused_by_tool
+        return f"nothing: {checked.recipe.tool.own_name if by_tool else 'PEFT'} refuses"
     return f"nothing: {refused}"
 
 

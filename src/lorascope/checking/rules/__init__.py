@@ -45,7 +45,6 @@ from lorascope.checking.rules import (
     lt041_rank_above_full,
     lt043_overridden_setting,
     lt044_lora_not_switched_on,
-    lt044_lora_not_switched_on,
 )
 
 RULES: tuple[Rule, ...] = (
@@ -91,7 +90,6 @@ RULES: tuple[Rule, ...] = (
     lt040_no_contribution.RULE,
     lt041_rank_above_full.RULE,
     lt043_overridden_setting.RULE,
-    lt044_lora_not_switched_on.RULE,
     lt044_lora_not_switched_on.RULE,
 )
 """All rules by code."""

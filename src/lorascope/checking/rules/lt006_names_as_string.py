@@ -8,9 +8,9 @@ from lorascope.checking.missed_pattern import WhyPattern, missed_pattern, names_
 from lorascope.checking.naming import quoted
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
-from lorascope.checking.words import listed, shown
+from lorascope.checking.words import as_list, in_command, listed
 from lorascope.core.finding import Severity
-from lorascope.core.recipe import Edit, Tool
+from lorascope.core.recipe import Edit
 from lorascope.core.spec import LoraSpec
 from lorascope.matching import EntryMatch, Where, explain
 from lorascope.matching.usual_names import ROLES_OF_NAME
@@ -43,7 +43,7 @@ def _by_text(subject: Subject) -> Iterator[Problem]:
         yield Problem(
             entry=pattern,
             message=_why(""),
-            hint=f"Write a list: {quoted(names)}.",
+            hint=f"Write {_listed(subject, names)}.",
             where=Where.TARGET_MODULES,
             edits=(Edit(Where.TARGET_MODULES, None, names),),
         )
@@ -56,7 +56,7 @@ def _why(outcome: str) -> str:
 def _string(subject: Subject, found: Sequence[EntryMatch], hit: int) -> Problem:
     names = [entry.entry for entry in found if entry.matched]
     absent = [entry for entry in found if not entry.matched]
-    said = f"Write a list: {quoted(names)}." if names else "Write a list of names."
+    said = f"Write {_listed(subject, names)}." if names else "Write a list of names."
     if absent:
         said += f" {listed(entry.entry for entry in absent)} would match nothing there either"
         near = dict.fromkeys(name for entry in absent for name in entry.nearest)
@@ -73,18 +73,26 @@ def _string(subject: Subject, found: Sequence[EntryMatch], hit: int) -> Problem:
 def _collapsed(subject: Subject, hit: int) -> Problem:
     entry = subject.list_targets[0]
     pattern = r".*\." + entry.replace(".", r"\.")
-    tool = "TRL" if subject.recipe.tool is Tool.TRL else subject.recipe.tool.value
+    where = Where.TARGET_MODULES
     return Problem(
         entry=entry,
         message=(
-            f"{tool} makes a string of a list with one entry, and PEFT reads it as a regular "
-            f"expression for whole names: it matches nothing instead of {hit} modules."
+            f"{subject.recipe.tool.own_name} makes a string of a list with one entry, and PEFT "
+            f"reads it as a regular expression for whole names: it matches nothing "
+            f"instead of {hit} modules."
         ),
-        hint=f"Write the regular expression {pattern} (in quotes in a shell), or give a second "
-        f"entry beside it: also {shown([entry, entry])} keeps it a list.",
+        hint=f"Write the regular expression, {as_list(subject.recipe, where, [pattern])}, or give "
+        f"a second entry beside it: also {as_list(subject.recipe, where, [entry, entry])} keeps it "
+        "a list.",
         where=Where.TARGET_MODULES,
         edits=(Edit(Where.TARGET_MODULES, entry, (pattern,)),),
     )
+
+
+def _listed(subject: Subject, names: Sequence[str]) -> str:
+    if in_command(subject.recipe, Where.TARGET_MODULES):
+        return as_list(subject.recipe, Where.TARGET_MODULES, names)
+    return f"a list: {quoted(names)}"
 
 
 def _as_list(subject: Subject, names: tuple[str, ...]) -> tuple[EntryMatch, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
-from lorascope.checking.words import shown
+from lorascope.checking.words import in_command, shown
 from lorascope.core.finding import Severity
 from lorascope.core.recipe import Edit, Tool
 from lorascope.core.roles import Kind
@@ -29,6 +29,9 @@ def find(subject: Subject) -> Iterator[Problem]:
         return
     others = [entry for entry in subject.list_targets if entry.lower() != SHORTHAND]
     key = subject.recipe.key(Where.TARGET_MODULES)
+    alone = f"{key} as the string {SHORTHAND!r}, without a list around it"
+    if in_command(subject.recipe, Where.TARGET_MODULES):
+        alone = f"{key} {SHORTHAND} and no other word behind it"
     covered = _are_covered(subject, others)
     yield Problem(
         entry=written[0],
@@ -37,10 +40,9 @@ def find(subject: Subject) -> Iterator[Problem]:
             "and no module has it."
             + (f" Only {shown(others)} counts." if others else " PEFT refuses to train.")
         ),
-        hint=f"Write {key} as the string {SHORTHAND!r}, without a list around it."
+        hint=f"Write {alone}."
         if covered
-        else f"Write {key} as the string {SHORTHAND!r}, or list the names it stands for together "
-        f"with {shown(others)}.",
+        else f"Write {alone}, or list the names it stands for together with {shown(others)}.",
         where=Where.TARGET_MODULES,
         edits=(Edit(Where.TARGET_MODULES, None, SHORTHAND),) if covered else (),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
+from lorascope.checking.leaving_out import can_say, how_to_take_only
 from lorascope.checking.named import by_entry, holders, is_container, named_targets
 from lorascope.checking.naming import below, last_names, roots
 from lorascope.checking.rule import Example, Needs, Problem, Rule
@@ -58,7 +59,7 @@ def _hint(subject: Subject, wrong: Sequence[Module], right: Sequence[Module]) ->
     inner = _linears_within(subject, wrong)
     if inner and not right:
         return f"Name the linear layer in each: {shown(inner)}."
-    said = [_how_to_leave_out(wrong, right)]
+    said = [_how_to_leave_out(subject, wrong, right)]
     if inner:
         said.append(f"To adapt them too, name the linear layer in each: {shown(inner)}.")
     elif not right and (beside := _beside(subject, wrong)):
@@ -68,10 +69,12 @@ def _hint(subject: Subject, wrong: Sequence[Module], right: Sequence[Module]) ->
     return " ".join(said)
 
 
-def _how_to_leave_out(wrong: Sequence[Module], right: Sequence[Module]) -> str:
+def _how_to_leave_out(subject: Subject, wrong: Sequence[Module], right: Sequence[Module]) -> str:
     """Say what keeps LoRA off the wrong ones and on the right ones."""
     if not right:
         return "Remove the entry."
+    if not can_say(subject, "exclude_modules"):
+        return how_to_take_only(subject, right, wrong)
     names = last_names(wrong)
     if not {module.name for module in right}.intersection(names):
         return f"Leave them out: exclude_modules with {shown(names)}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lorascope.checking.leaving_out import how_to_leave_out, is_removable, removal
+from lorascope.checking.leaving_out import can_say, how_to_leave_out, is_removable, removal
 from lorascope.checking.naming import last_names, quoted
 from lorascope.checking.reaching import Reach, merged, reaches
 from lorascope.checking.rule import Example, Needs, Problem, Rule
@@ -57,6 +57,8 @@ def _hint(subject: Subject, reach: Reach, routers: Sequence[Module]) -> str:
         return how_to_leave_out(subject, reach, routers)
     others = [row for _, row in subject.adapted if row.role is not Role.MOE_ROUTER]
     names = dict.fromkeys(name for row in others for name in _as_listed(subject, row))
+    if not can_say(subject, "exclude_modules"):
+        return f"List the targets without it: {quoted(names)}."
     return f"exclude_modules does not reach it; list the targets instead: {quoted(names)}."
 
 

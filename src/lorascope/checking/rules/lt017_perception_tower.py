@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from lorascope.checking.leaving_out import can_say, takes_pattern
+from lorascope.checking.leaving_out import can_say, pattern_key, takes_pattern
 from lorascope.checking.naming import (
     below,
     endings,
@@ -120,15 +120,10 @@ def _hint(subject: Subject, sensing: Sequence[Module], text: Sequence[Module]) -
     is_exact = takes_pattern(subject) and takes_exactly(wanted, text, sensing)
     if is_exact and subject.model.model.expert_rewrite is None:
         # Where PEFT rewrites expert names it cuts a pattern down to last names.
-        ways.append(f"{_key_of_pattern(subject)} to the string '{wanted}'")
+        ways.append(f"{pattern_key(subject)} to the string '{wanted}'")
     if not ways:
         return _by_names(text, sensing)
     return f"For the language model alone set {', or '.join(ways)}."
-
-
-def _key_of_pattern(subject: Subject) -> str:
-    key = subject.recipe.key("target_modules")
-    return "--target_regex" if subject.recipe.tool is Tool.MS_SWIFT else key
 
 
 def _by_names(text: Sequence[Module], sensing: Sequence[Module]) -> str:

@@ -36,10 +36,11 @@ def find(subject: Subject) -> Iterator[Problem]:
     entries = [known.looked_up(entry) for entry in _entries(asked)]
     useless = [entry for entry in entries if entry.inside]
     as_regex = _as_regex(asked) if len(useless) == len(entries) else None
+    meant = as_regex or _pattern_of([entry.entry for entry in entries if entry.named])
     nearest = {e.entry: e.nearest for e in subject.entries_of(Where.EXCLUDE_MODULES)}
     for entry in entries:
         if entry.inside:
-            yield _container(entry, as_regex, isinstance(asked, str))
+            yield _container(entry, as_regex, meant, isinstance(asked, str))
         elif not entry.named:
             near = nearest.get(entry.entry, ())
             yield Problem(
@@ -107,11 +108,15 @@ def _as_regex(asked: tuple[str, ...] | str) -> str | None:
     entries = _entries(asked)
     if not all(map(_is_name, entries)):
         return rf"(?:{asked})(\..*)?" if isinstance(asked, str) else None
+    return _pattern_of(entries)
+
+
+def _pattern_of(entries: Sequence[str]) -> str:
     names = "|".join(re.escape(entry) for entry in entries)
     return rf"(.*\.)?{names}(\..*)?" if len(entries) == 1 else rf"(.*\.)?({names})(\..*)?"
 
 
-def _container(entry: _Excluded, as_regex: str | None, is_string: bool) -> Problem:
+def _container(entry: _Excluded, as_regex: str | None, meant: str, is_string: bool) -> Problem:
     why = "a string must match the whole name" if is_string else "a container's name is no prefix"
     named = entry.named[0] if len(entry.named) == 1 else f"the {len(entry.named)} it names"
     return Problem(
@@ -120,12 +125,7 @@ def _container(entry: _Excluded, as_regex: str | None, is_string: bool) -> Probl
             f"It takes out nothing: {why}, so the {len(entry.inside)} adapted modules inside "
             f"{named} stay adapted."
         ),
-        hint=(
-            f"Write exclude_modules as one regular expression, a string: {as_regex}"
-            if as_regex
-            else r"Write one regular expression, a string, that also matches what is inside: "
-            r"(.*\.)?name(\..*)?"
-        ),
+        hint=f"Write exclude_modules as one regular expression, a string: {meant}",
         where=Where.EXCLUDE_MODULES,
         paths=tuple(entry.inside[:MOST_PATHS]),
         edits=(Edit(Where.EXCLUDE_MODULES, None, as_regex),) if as_regex else (),

@@ -12,7 +12,8 @@ from lorascope.core.finding import Severity
 from lorascope.core.inventory import Module
 from lorascope.matching import Where
 from lorascope.matching.names import EntryList
-from lorascope.matching.selection import FIRST_INDEX
+from lorascope.matching.selection import FIRST_INDEX, layer_pattern
+from lorascope.matching.versions import behaviour_of
 
 _LAYERS = Where.LAYERS_TO_TRANSFORM
 _PATTERN = Where.LAYERS_PATTERN
@@ -29,11 +30,12 @@ def find(subject: Subject) -> Iterator[Problem]:
     named = _named(subject)
     if not named:
         return
-    if subject.spec.layers_pattern:
-        yield from _pattern_without_match(subject)
-    else:
+    useless = tuple(_pattern_without_match(subject, named))
+    yield from useless
+    if not subject.spec.layers_pattern:
         yield from _other_index(subject, named, asked)
-    yield from _out_of_range(subject, named)
+    if not useless:
+        yield from _out_of_range(subject, named)
     yield from _bypassed(subject, asked)
 
 
@@ -171,8 +173,10 @@ def _is_int(text: str) -> bool:
     return text.lstrip("-").isdigit()
 
 
-def _pattern_without_match(subject: Subject) -> Iterator[Problem]:
+def _pattern_without_match(subject: Subject, named: list[_Named]) -> Iterator[Problem]:
     """Find patterns after which no index stands in any name."""
+    if not subject.spec.layers_pattern:
+        return
     if any(entry.matched for entry in subject.entries_of(Where.TARGET_MODULES)):
         return
     if subject.match is not None and subject.match.targets:
@@ -181,7 +185,7 @@ def _pattern_without_match(subject: Subject) -> Iterator[Problem]:
     lists = dict.fromkeys(
         _list_name(module) for module in subject.modules.values() if module.layer is not None
     )
-    if any(name in pattern for name in lists):
+    if _finds_index(subject, [each.module.path for each in named]):
         return
     yield Problem(
         entry=pattern,
@@ -189,6 +193,16 @@ def _pattern_without_match(subject: Subject) -> Iterator[Problem]:
         hint=f"The blocks of this model are in {listed(lists)}.",
         where=_PATTERN,
         severity=_severity(subject),
+    )
+
+
+def _finds_index(subject: Subject, names: list[str]) -> bool:
+    """Whether an index stands after one of the patterns in any of some names."""
+    entries = subject.spec.layers_pattern or ()
+    behaviour = behaviour_of(subject.peft_version)
+    return any(
+        subject.regex.matching(layer_pattern(entry, behaviour), names)
+        for entry in ([entries] if isinstance(entries, str) else entries)
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
-from lorascope.checking.stored_fit import Fit, Misfit, Renaming, fit_of, renaming_of
+from lorascope.checking.stored_fit import Fit, Misfit, Renaming, fit_of, only_rank, renaming_of
 from lorascope.checking.subject import Subject
 from lorascope.checking.translated import is_translated
 from lorascope.checking.words import listed
 from lorascope.core.finding import Severity
+from lorascope.core.recipe import Edit
 
 _MAGNITUDE = "lora_magnitude_vector"
 
@@ -22,7 +23,7 @@ def find(subject: Subject) -> Iterator[Problem]:
     # Of a model type alone neither sizes nor the number of layers are those of the base model.
     is_built = not subject.model.model.is_default_config and subject.ignored_sizes is None
     yield from _empty(fit)
-    yield from _ranks(fit)
+    yield from _ranks(fit, subject)
     if is_built:
         yield from _sizes(fit, subject)
     unknown = [name for name in fit.unknown if _MAGNITUDE not in name]
@@ -55,11 +56,15 @@ def _empty(fit: Fit) -> Iterator[Problem]:
         )
 
 
-def _ranks(fit: Fit) -> Iterator[Problem]:
+def _ranks(fit: Fit, subject: Subject) -> Iterator[Problem]:
     others = [misfit for misfit in fit.misfits if misfit.rank_alone]
     if not others:
         return
     first = others[0]
+    stored = only_rank(subject)
+    spec = subject.spec
+    is_plain = not spec.rank_pattern and all(each.wanted_rank == spec.r for each in others)
+    rank = stored if is_plain and stored != spec.r else None
     yield Problem(
         entry=first.name,
         message=(
@@ -67,9 +72,12 @@ def _ranks(fit: Fit) -> Iterator[Problem]:
             f"{first.name} is stored with {first.stored_rank}, and {first.wanted_rank} is wanted. "
             "PEFT raises a size mismatch."
         ),
-        hint="Set r (and rank_pattern) to the ranks that were trained.",
+        hint="Set r (and rank_pattern) to the ranks that were trained."
+        if rank is None
+        else f"Set r to {rank}: all stored tensors have this rank, and r is {spec.r}.",
         where="r",
         paths=_names(others),
+        edits=() if rank is None else (Edit("r", None, rank),),
     )
 
 

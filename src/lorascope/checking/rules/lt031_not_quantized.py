@@ -84,9 +84,9 @@ def _experts(subject: Subject, option: str, bits: int) -> Iterator[Problem]:
     yield Problem(
         entry=option,
         message=(
-            f"{_said(subject, option)} quantizes linear layers to {bits} bits; {percent(count, total)} of the "
-            f"weights are stacked expert parameters, which stay as they are: {size(2 * count)} in "
-            "bfloat16."
+            f"{_said(subject, option)} quantizes linear layers to {bits} bits; "
+            f"{percent(count, total)} of the weights are stacked expert parameters, which stay as "
+            f"they are: {size(2 * count)} in bfloat16."
         ),
         hint=(
             "Add quantize_moe_experts: true, with which Axolotl quantizes them."
@@ -113,9 +113,9 @@ def _read_directly(subject: Subject, option: str, bits: int) -> Iterator[Problem
     yield Problem(
         entry=option,
         message=(
-            f"{_said(subject, option)} packs {len(read)} linear layers ({listed(names)}) into {bits} bits whose weight a "
-            "fused state-space kernel reads directly: the first step fails where the kernel is "
-            "installed."
+            f"{_said(subject, option)} packs {len(read)} linear layers ({listed(names)}) into "
+            f"{bits} bits whose weight a fused state-space kernel reads directly: the first step "
+            "fails where the kernel is installed."
         ),
         hint=_how_to_keep_out(subject, option, bits, names),
         paths=tuple(module.path for module in read[:MOST_PATHS]),
@@ -157,8 +157,8 @@ RULE = Rule(
     why=(
         "bitsandbytes and its like replace `nn.Linear`. transformers 5 keeps the experts of a "
         "mixture as stacked 3-D parameters, which are none: 4-bit loading of Qwen3-30B-A3B still "
-        "takes 54 GiB. And the fused kernels of Mamba's and Mamba 2's blocks read `out_proj.weight` "
-        "past the layer, which is packed bytes after quantization."
+        "takes 54 GiB. And the fused kernels of Mamba's and Mamba 2's blocks read "
+        "`out_proj.weight` past the layer, which is packed bytes after quantization."
     ),
     instead=(
         "Quantize the experts as well where the trainer can, count their memory where it cannot, "

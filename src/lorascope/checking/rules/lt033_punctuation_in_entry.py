@@ -4,25 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorascope.checking.missed import Missed, Why, missed_parameters, missed_targets
+from lorascope.checking.missed import Missed, Why, mended, missed_parameters, missed_targets
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
-from lorascope.checking.words import shown
+from lorascope.checking.words import as_list, in_command, shown
 from lorascope.core.finding import Severity
 from lorascope.core.recipe import Edit, Tool
 
 
 def find(subject: Subject) -> Iterator[Problem]:
     """Find entries that are names but for what stands around or between them."""
-    for missed in missed_targets(subject):
-        if missed.why is Why.PUNCTUATION:
-            yield _problem(subject, missed, subject.list_targets)
-    for missed in missed_parameters(subject):
-        if missed.why is Why.PUNCTUATION:
-            yield _problem(subject, missed, subject.asked.target_parameters or ())
+    fields = (
+        (missed_targets(subject), subject.list_targets),
+        (missed_parameters(subject), subject.asked.target_parameters or ()),
+    )
+    for missed, listed in fields:
+        strange = [each for each in missed if each.why is Why.PUNCTUATION]
+        all_right = mended(listed, strange)
+        for each in strange:
+            yield _problem(subject, each, listed, all_right)
 
 
-def _problem(subject: Subject, missed: Missed, listed: tuple[str, ...]) -> Problem:
+def _problem(
+    subject: Subject, missed: Missed, listed: tuple[str, ...], all_right: tuple[str, ...]
+) -> Problem:
     entry, where = missed.entry.entry, missed.entry.where
     new = tuple(name for name in missed.instead if name not in listed)
     shell = (
@@ -36,7 +41,9 @@ def _problem(subject: Subject, missed: Missed, listed: tuple[str, ...]) -> Probl
             f"PEFT looks for {entry!r} as it stands, with {_strange(entry)}, and no name has that: "
             f"it adapts nothing.{shell}"
         ),
-        hint=f"Write {shown(missed.instead)}" + ("." if new else ", which is there already."),
+        hint=f"Write {as_list(subject.recipe, where, all_right)}"
+        if in_command(subject.recipe, where)
+        else f"Write {shown(missed.instead)}" + ("." if new else ", which is there already."),
         where=where,
         edits=(Edit(where, entry, new),),
     )

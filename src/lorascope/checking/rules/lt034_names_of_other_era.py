@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lorascope.checking.missed import Missed, Why, missed_targets
+from lorascope.checking.missed import Missed, Why, mended, missed_targets
 from lorascope.checking.missed_pattern import WhyPattern, missed_pattern
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
-from lorascope.checking.words import shown
+from lorascope.checking.words import as_list, in_command, shown
 from lorascope.core.finding import Severity
 from lorascope.core.recipe import Edit
 from lorascope.matching import Where
@@ -21,11 +21,11 @@ _Change = tuple[str, tuple[str, ...]]
 def find(subject: Subject) -> Iterator[Problem]:
     """Find names, prefixes and patterns that another class or release would take."""
     changes: dict[_Change, list[Missed]] = {}
-    for missed in missed_targets(subject):
-        if missed.why is Why.ERA:
-            changes.setdefault(_change(missed), []).append(missed)
+    old_names = [missed for missed in missed_targets(subject) if missed.why is Why.ERA]
+    for missed in old_names:
+        changes.setdefault(_change(missed), []).append(missed)
     for (old, new), group in changes.items():
-        yield _of_entries(subject, old, new, group)
+        yield _of_entries(subject, old_names, old, new, group)
     yield from _of_pattern(subject)
 
 
@@ -43,9 +43,21 @@ def _change(missed: Missed) -> _Change:
 
 
 def _of_entries(
-    subject: Subject, old: str, new: tuple[str, ...], group: Sequence[Missed]
+    subject: Subject,
+    old_names: Sequence[Missed],
+    old: str,
+    new: tuple[str, ...],
+    group: Sequence[Missed],
 ) -> Problem:
     first = group[0]
+    unlisted = [name for name in first.instead if name not in subject.list_targets]
+    if in_command(subject.recipe, Where.TARGET_MODULES):
+        whole = mended(subject.list_targets, old_names)
+        hint = f"Write {as_list(subject.recipe, Where.TARGET_MODULES, whole)}"
+    elif len(group) > 1 and new[0]:
+        hint = f"Write {shown(first.instead)}, and so on: {old!r} is {shown(new)} here."
+    else:
+        hint = f"Write {shown(unlisted)}." if unlisted else "That is listed already; remove it."
     known = EntryList(name for missed in group for name in missed.instead)
     hit = [path for path in subject.modules if known.first_naming(path)]
     is_adapted = bool(hit) and subject.adapted_paths.issuperset(hit)
@@ -57,10 +69,7 @@ def _of_entries(
             f"It has the name that another class, release or tool gives to what {cls} calls "
             f"{shown(first.instead)}; here it names nothing.{more}"
         ),
-        hint="That is adapted already; remove it."
-        if is_adapted
-        else f"Write {shown(first.instead)}"
-        + (f", and so on: {old!r} is {shown(new)} here." if len(group) > 1 and new[0] else "."),
+        hint="That is adapted already; remove it." if is_adapted else hint,
         where=Where.TARGET_MODULES,
         paths=tuple(hit),
         edits=tuple(_edits(subject, group)),

@@ -23,7 +23,8 @@ def find(subject: Subject) -> Iterator[Problem]:
         return
     where = _field(subject.refused, subject)
     option = "" if where else _option(subject.refused, subject)
-    who = "PEFT" if uses_peft(subject) else subject.recipe.tool.value
+    by_peft = uses_peft(subject) and not subject.refused_by_tool
+    who = "PEFT" if by_peft else subject.recipe.tool.own_name
     reason = subject.refused.removeprefix(f"{subject.recipe.origin}: ")
     first, *rest = _SENTENCE.split(reason)
     yield Problem(

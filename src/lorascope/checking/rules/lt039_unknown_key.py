@@ -14,20 +14,18 @@ from lorascope.matching import Where
 
 _IGNORED = "takes no notice of it"
 _REFUSED = "stops at it"
-_RESULT: Mapping[Tool, tuple[str, str]] = {
+_RESULT: Mapping[Tool, str] = {
     Tool.PEFT: (
-        "PEFT",
-        "leaves it out with a warning, or stops at it where the file does not name its peft_type",
+        "leaves it out with a warning, or stops at it where the file does not name its peft_type"
     ),
-    Tool.AXOLOTL: ("Axolotl", "drops it"),
-    Tool.LLAMAFACTORY: ("LLaMA-Factory", _REFUSED),
-    Tool.MS_SWIFT: ("ms-swift", _REFUSED),
+    Tool.AXOLOTL: "drops it",
+    Tool.LLAMAFACTORY: _REFUSED,
+    Tool.MS_SWIFT: _REFUSED,
     Tool.TRL: (
-        "TRL",
-        "stops at it on a command line, while its commands leave it out of a configuration file",
+        "stops at it on a command line, while its commands leave it out of a configuration file"
     ),
-    Tool.TORCHTUNE: ("torchtune", _REFUSED),
-    Tool.MLX_LM: ("mlx-lm", _IGNORED),
+    Tool.TORCHTUNE: _REFUSED,
+    Tool.MLX_LM: _IGNORED,
 }
 """What each tool does with a key that it does not know.
 
@@ -42,7 +40,7 @@ false; torchtune 0.6.1,
 
 def find(subject: Subject) -> Iterator[Problem]:
     """Find keys of the LoRA part that the tool does not know."""
-    title, result = _RESULT[subject.recipe.tool]
+    title, result = subject.recipe.tool.own_name, _RESULT[subject.recipe.tool]
     modules = subject.list_targets if subject.recipe.tool is Tool.TORCHTUNE else ()
     for key, near in subject.recipe.unknown.items():
         if key in modules:
@@ -62,7 +60,7 @@ def find(subject: Subject) -> Iterator[Problem]:
 
 
 def _module_of_torchtune(subject: Subject, name: str, near: tuple[str, ...]) -> Problem:
-    """torchtune asks of each of its modules whether it is in the list, and of nothing else."""
+    """Tell of a listed module that torchtune lacks: it asks for its own names alone."""
     edits: tuple[Edit, ...] = ()
     if near == (MLP,):
         hint = f"Set {MLP}: True, which adapts gate, up and down together."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from lorascope.checking.leaving_out import can_say
 from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.core.finding import Severity
@@ -69,7 +70,11 @@ def _of_pattern(subject: Subject, where: Where, pattern: Mapping[str, float]) ->
                 else "It gives alpha 0: what is adapted there is multiplied by 0 and learns "
                 "nothing."
             ),
-            hint=("To leave modules out, do not target them, or name them in exclude_modules."),
+            hint=(
+                "To leave modules out, do not target them, or name them in exclude_modules."
+                if can_say(subject, "exclude_modules")
+                else "To leave modules out, do not target them."
+            ),
             where=where,
             paths=tuple(paths[:MOST_PATHS]),
         )
