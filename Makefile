@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 OLDEST_VERSIONS := transformers==5.10.4 peft==0.20.0
 
-.PHONY: help demo test check unit test-oldest sweep conformance bench bench-memory bench-memory-gpu bench-check false-alarms published docs format clean
+.PHONY: help demo test check unit test-oldest sweep conformance bench bench-memory bench-memory-gpu bench-check false-alarms published fuzz docs format clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -70,8 +70,11 @@ docs: $(VENV)/installed  ## the generated pages: commands, output, rules, captur
 	$(BIN)/python docs/make_rules.py
 	$(BIN)/python docs/make_captures.py
 
-published: $(VENV)/installed  ## published configurations, checked: make published DIR=checkouts, one folder a tool
+published: $(VENV)/installed  ## check what tools publish: make published DIR=folder of checkouts
 	$(BIN)/python conformance/published_configs.py $(DIR) --write docs/published-configs.md
+
+fuzz: $(VENV)/installed  ## 10,000 generated and broken configurations; nothing may go wrong
+	$(BIN)/python fuzz/run.py
 
 format: $(VENV)/installed  ## format and fix what can be fixed
 	$(BIN)/ruff format .

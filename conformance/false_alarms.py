@@ -162,9 +162,9 @@ def page(results: list[Result], seconds: float) -> str:
     lines = [
         "# False alarms",
         "",
-        "Made by `make false-alarms`: lorascope's presets and PEFT's own default targets, checked on",
-        "every model type. They are right, so no error may be found in them; what else is found is",
-        "listed here.",
+        "Made by `conformance/false_alarms.py`: lorascope's presets and PEFT's own default",
+        "targets, checked on the model types counted below. They are right, so no error may be found in",
+        "them; what else is found is listed.",
         "",
         f"transformers {transformers.__version__}, PEFT {peft.__version__}.",
         "",

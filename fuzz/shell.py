@@ -30,6 +30,8 @@ def mutated_script(text: str, random: Random) -> str:
             lines.insert(at, random.choice(_LINES))
         lines[at] = " ".join(words) if kind < 7 else lines[at]
     if random.random() < 0.03:
+        lines *= random.choice((3, 20, 400))
+    if random.random() < 0.03:
         value = huge_value(random)
         words = [str(each) for each in value] if isinstance(value, list) else [str(value)]
         lines.append("trl sft --use_peft --lora_target_modules " + " ".join(words))

@@ -14,6 +14,8 @@ class Stopwatch:
 
     most_s: float = 2.0
     """Seconds that one step may take."""
+    model: str = "no model"
+    """What is checked against."""
     taken: dict[str, float] = field(default_factory=dict)
     """Step → its seconds, also if it was ended by an error."""
 

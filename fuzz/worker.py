@@ -30,6 +30,8 @@ class Outcome:
     """What came of one input."""
 
     number: int
+    model: str
+    """What it was checked against."""
     step: str
     """That took longest."""
     step_s: float
@@ -71,6 +73,7 @@ def work(connection: Connection, seed: str, inventories: Path) -> None:
             step = max(watch.taken, key=watch.taken.__getitem__, default="start")
             outcome = Outcome(
                 number=number,
+                model=watch.model,
                 step=step,
                 step_s=watch.taken.get(step, 0.0),
                 most_s=watch.most_s,

@@ -33,9 +33,9 @@ def _merged(text: str, random: Random) -> str:
 def _bomb(text: str, random: Random) -> str:
     """The billion laughs: ten aliases of ten aliases and so on."""
     key = random.choice(("lora_target_modules", "target_modules", "x", "lora_target"))
+    count = random.choice((3, 9, 30))
     lines = ["a0: &a0 [q, q, q, q, q, q, q, q, q]"]
-    for n in range(1, random.choice((3, 9, 30))):
-        lines.append(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]")
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, count)]
     return "\n".join([*lines, f"{key}: *a{len(lines) - 1}", text])
 
 
@@ -79,7 +79,8 @@ def _complex_keys(text: str, _: Random) -> str:
 
 def _blocks(text: str, random: Random) -> str:
     key = random.choice(("lora_target_modules", "lora_target", "target_modules"))
-    return f"{text}\n{key}: {random.choice('|>')}{random.choice(('', '-', '+', '9'))}\n  q_proj\n\n  v_proj\n\n"
+    style = random.choice("|>") + random.choice(("", "-", "+", "9"))
+    return f"{text}\n{key}: {style}\n  q_proj\n\n  v_proj\n\n"
 
 
 _TRICKS = (

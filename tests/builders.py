@@ -160,13 +160,15 @@ def mixture(layers: int = 3, experts: int = 4, **info: Any) -> Inventory:
 
 
 def wide(layers: int = 60, experts: int = 248) -> Inventory:
-    """A model of over 60,000 modules: a mixture whose experts are linears of their own."""
+    """A model of 60,000 modules: a mixture whose experts are linears of their own."""
     modules = [container(""), container("model"), embedding("model.embed_tokens", 32, 8)]
+    modules.append(container("model.layers", cls="ModuleList"))
     for layer in range(layers):
         block = f"model.layers.{layer}"
-        modules.append(container(block, layer=layer))
+        modules += [container(block, layer=layer), container(f"{block}.self_attn", layer=layer)]
         modules += _attention(block, layer)
-        modules.append(container(f"{block}.mlp.experts", layer=layer))
+        modules.append(container(f"{block}.mlp", layer=layer))
+        modules.append(container(f"{block}.mlp.experts", layer=layer, cls="ModuleList"))
         for expert in range(experts):
             holder = f"{block}.mlp.experts.{expert}"
             modules.append(container(holder, layer=layer))

@@ -35,7 +35,7 @@ def test_settings_that_do_not_count(text: str, entry: str, state: str, hint: str
         _COMMAND + " --use_peft",
         _COMMAND + " --config a.yaml",
         # Somebody's own script with TRL's options, which may put LoRA on by itself.
-        "python my/grpo.py --model_name_or_path m --lora_r 8",
+        "#!/bin/sh\npython my/grpo.py --model_name_or_path m --lora_r 8",
     ],
 )
 def test_switched_on_or_perhaps_elsewhere(text: str) -> None:

@@ -9,7 +9,11 @@ from typing import Any
 from lorascope.checking.subject import Subject
 from lorascope.checking.subject_of import subject_of
 from lorascope.core.errors import LorascopeError
+from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Edit
+
+_MOST_TRIED = 10
+"""Different edits that are tried for one configuration; further ones are not proposed."""
 
 
 def makes_refused(subject: Subject, edits: Sequence[Edit]) -> bool:
@@ -21,9 +25,28 @@ def makes_refused(subject: Subject, edits: Sequence[Edit]) -> bool:
         return False
     if all(edit.entry is not None for edit in edits):
         return False
+    tried = subject.worked_out.setdefault("makes_refused", {})
+    key = _key(edits)
+    if key not in tried:
+        tried[key] = len(tried) >= _MOST_TRIED or _is_refused(subject, subject.inventory, edits)
+    return bool(tried[key])
+
+
+def _key(edits: Sequence[Edit]) -> object:
+    key = tuple(edits)
+    try:
+        hash(key)
+    except TypeError:  # the value of one is a mapping or a list
+        return repr(key)
+    return key
+
+
+def _is_refused(subject: Subject, inventory: Inventory, edits: Sequence[Edit]) -> bool:
     recipe = replace(subject.recipe, stated=_edited(subject.recipe.stated, edits))
     try:
-        after = subject_of(recipe, subject.inventory, peft_version=subject.peft_version)
+        after = subject_of(
+            recipe, inventory, peft_version=subject.peft_version, regex=subject.regex
+        )
     except LorascopeError:
         return True
     return after.refused is not None

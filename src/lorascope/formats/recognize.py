@@ -28,6 +28,9 @@ _SIGNS: Mapping[Tool, str] = {
 }
 """What each tool's files are known by, for messages."""
 
+MOST_COMMANDS = 50
+"""Training commands of one script, each of which is checked by itself."""
+
 _SHELL_NAMES = (".sh", ".bash")
 _YAML_NAMES = (".yaml", ".yml")
 _ADAPTER_CONFIG = "adapter_config.json"
@@ -137,6 +140,11 @@ def _of_commands(nodes: Sequence[Node], origin: str, tool: Tool | None) -> tuple
     """Read the commands that train LoRA; those that train something else are left out."""
     if not nodes:
         raise UnknownFormatError(f"{origin} holds no training command that is known.", _HINT)
+    if len(nodes) > MOST_COMMANDS:
+        raise RecipeError(
+            f"{origin} holds {len(nodes):,} training commands; expected at most {MOST_COMMANDS}.",
+            "Split it into several scripts.",
+        )
     recipes: list[Recipe] = []
     without: NoLoraError | None = None
     for node in nodes:

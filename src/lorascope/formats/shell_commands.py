@@ -50,7 +50,7 @@ class Training:
     """A command that starts a training."""
 
     command: str
-    """Tool and training, for example `trl sft`; a script of TRL's examples by its own name. A script
+    """Tool and training, for example `trl sft`; a script of TRL's examples by its own name. One
     that is not TRL's own, but takes its options, ends in `.py`: `trl sft.py`."""
     named_by: tuple[Filled, ...]
     """The words that say so."""
