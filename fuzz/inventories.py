@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
-from lorascope.core.inventory import Inventory, Module
-from lorascope.matching.names import ancestors
+from lorascope.core.inventory import Inventory
 from lorascope.source.inventory_codec import decode, encode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -27,25 +25,12 @@ WIDE = "wide"
 """The one of 60,000 modules."""
 
 
-def _completed(inventory: Inventory) -> Inventory:
-    """Add the containers that a model made by hand leaves out, as every real one has them."""
-    known = {module.path for module in inventory.modules}
-    modules: list[Module] = []
-    for module in inventory.modules:
-        for above in reversed([*ancestors(module.path)]):
-            if above not in known:
-                known.add(above)
-                modules.append(builders.container(above))
-        modules.append(module)
-    return replace(inventory, modules=tuple(modules))
-
-
 def write_all(directory: Path) -> None:
     """Write all inventories as files that a worker reads without torch."""
     from lorascope.api import inspect
 
     for name, make in _HAND_MADE.items():
-        (directory / name).write_bytes(encode(_completed(make())))
+        (directory / name).write_bytes(encode(builders.completed(make())))
     for name in _BUILT_IN:
         (directory / name).write_bytes(encode(inspect(name)))
 

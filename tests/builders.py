@@ -9,6 +9,7 @@ from typing import Any
 from lorascope.core.inventory import BuiltWith, Inventory, ModelInfo, Module, Parameter
 from lorascope.core.observation import Call, ObservationInfo, Observed
 from lorascope.core.roles import Evidence, Kind, Role, Tower
+from lorascope.matching.names import ancestors
 
 BUILT = BuiltWith("meta", lorascope="0.0.0", transformers="5.23.0", torch="2.13.0")
 
@@ -157,6 +158,19 @@ def mixture(layers: int = 3, experts: int = 4, **info: Any) -> Inventory:
     modules.append(linear("lm_head", (8, 32), Role.HEAD_LM, tied_to="model.embed_tokens.weight"))
     known = {"model_type": "qwen3_moe", "cls": "Qwen3MoeForCausalLM", "num_experts": experts}
     return inventory_of(modules, **(known | {"experts_per_token": 2} | info))
+
+
+def completed(inventory: Inventory) -> Inventory:
+    """Add the containers that the models here leave out, as every real one has them."""
+    known = {module.path for module in inventory.modules}
+    modules: list[Module] = []
+    for module in inventory.modules:
+        for above in reversed([*ancestors(module.path)]):
+            if above not in known:
+                known.add(above)
+                modules.append(container(above))
+        modules.append(module)
+    return replace(inventory, modules=tuple(modules))
 
 
 def wide(layers: int = 60, experts: int = 248) -> Inventory:
