@@ -34,7 +34,7 @@ from lorascope.report.sarif import sarif
 from lorascope.source.resolver import resolve_base
 
 _WIDTHS = (20, 80, UNLIMITED)
-_WIDE_SHARE = 0.15
+_WIDE_SHARE = 0.02
 _TENSORS = "adapter_model.safetensors"
 MOST_WIDE_S = 15.0
 """Seconds that a step may take for each configuration on 60,000 modules. To adapt all of them, with
@@ -73,10 +73,13 @@ def try_input(
             files = check_files([path], request)
         if request.model is inventories[WIDE]:
             watch.most_s = MOST_WIDE_S * max(1, *(len(file.checks) for file in files))
+        if any(file.checks for file in files):
+            watch.codes = frozenset(each.code for file in files for each in file.findings)
         _print(files, watch)
         for file in files:
             with watch.step("fix"):
                 mended = mend(file, path, request)
+            watch.is_mended = mended.is_changed
             if mended.is_changed:
                 _print((mended.after,), watch)
             with watch.step("edit"):

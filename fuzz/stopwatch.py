@@ -1,4 +1,4 @@
-"""How long the steps of one input take."""
+"""What is noted of one input: how long its steps take, and how far it got."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Measures steps in processor time, of this process and of the children that have ended."""
+    """Notes what comes of an input, and measures steps in processor time, of this process and of the children that have ended."""
 
     most_s: float = 2.0
     """Seconds that one step may take."""
     model: str = "no model"
     """What is checked against."""
+    codes: frozenset[str] | None = None
+    """Rules that found something; None if the input could not be read."""
+    is_mended: bool = False
+    """Whether its text was changed by --fix."""
     taken: dict[str, float] = field(default_factory=dict)
     """Step → its seconds, also if it was ended by an error."""
 

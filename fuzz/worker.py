@@ -45,6 +45,10 @@ class Outcome:
     """Peak memory of the process so far, beyond that at its start."""
     child_mib: float
     """The same of the largest child."""
+    codes: frozenset[str] | None = None
+    """Rules that found something; None if the input could not be read."""
+    is_mended: bool = False
+    """Whether its text was changed by --fix."""
     failure: str | None = None
     """The traceback; None if nothing was wrong."""
     is_last: bool = False
@@ -81,6 +85,8 @@ def work(connection: Connection, seed: str, inventories: Path) -> None:
                 wall_s=time.perf_counter() - wall,
                 grown_mib=_peak_mib() - start,
                 child_mib=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+                codes=watch.codes,
+                is_mended=watch.is_mended,
                 failure=failure,
                 is_last=is_last,
             )

@@ -7,13 +7,13 @@ from dataclasses import fields
 import peft
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from match_judge import Verdict, arguments, of_lorascope, of_peft
 from match_models import Case
 from match_strategies import hand_made_cases, real_cases, specs
 
 from lorascope.core.errors import SpecificationError
 from lorascope.core.spec import LoraSpec
 from lorascope.matching import explain, match
+from match_judge import Verdict, arguments, of_lorascope, of_peft
 
 
 def check(case: Case, spec: LoraSpec) -> None:
