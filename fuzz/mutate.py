@@ -52,11 +52,11 @@ def _content(seed: Seed, random: Random) -> tuple[bytes, str]:
     kind = random.random()
     if kind < 0.02:
         return seed.text.encode(), "unchanged"
-    if kind < 0.55:
+    if kind < 0.7:
         text, how = _as_tree(seed, random), "tree"
-    elif kind < 0.85:
+    elif kind < 0.88:
         text, how = _as_text(seed.text, random), "text"
-    elif kind < 0.9:
+    elif kind < 0.92:
         text, how = _as_text(_as_tree(seed, random), random), "tree and text"
     else:
         return _as_bytes(seed.text.encode(), random), "bytes"
@@ -67,8 +67,9 @@ def _as_tree(seed: Seed, random: Random) -> str:
     if seed.name.endswith(".sh"):
         return mutated_script(seed.text, random)
     tree = json.loads(seed.text) if seed.name.endswith(".json") else yaml.safe_load(seed.text)
+    change = random.choice((_change, _change_alike, _change_alike))
     for _ in range(random.choice((1, 1, 2, 3, 8))):
-        _change(tree, random)
+        change(tree, random)
     if random.random() < 0.03:
         _put(tree, huge_value(random), random)
     if seed.name.endswith(".json"):
@@ -94,6 +95,31 @@ def _put(tree: Any, value: Any, random: Random) -> None:
     if places:
         holder, key = random.choice(places)
         holder[key] = value
+
+
+def _change_alike(tree: Any, random: Random) -> None:
+    """Change a value so that it keeps its type, and a list its kind of entries."""
+    places = _places(tree)
+    if not places:
+        return
+    holder, key = random.choice(places)
+    value = holder[key]
+    texts = [name for name in NAMES if name.isascii()]
+    if isinstance(value, bool):
+        holder[key] = not value
+    elif isinstance(value, int):
+        holder[key] = random.choice((0, -1, 1, 3, 64, 10**6, 10**12))
+    elif isinstance(value, float):
+        holder[key] = random.choice((0.0, -0.5, 0.1, 1.0, 1.5, 1e300))
+    elif isinstance(value, str):
+        holder[key] = odd_text(random) if random.random() < 0.5 else random.choice(texts)
+    elif isinstance(value, list):
+        value += [odd_text(random) for _ in range(random.choice((1, 3)))]
+        random.shuffle(value)
+    elif isinstance(value, dict) and "_proj" in str(value):
+        value[odd_text(random)] = random.choice((1, 4, 64))
+    elif value is None:
+        holder[key] = random.choice(([random.choice(texts)], odd_text(random)))
 
 
 def _change(tree: Any, random: Random) -> None:

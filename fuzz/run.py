@@ -4,7 +4,7 @@ Usage: python fuzz/run.py [--count 10000] [--seed 1] [--only 123] [--processes 2
 
 Every input is made from the seed and its number, so that --only makes the same one again. It fails
 if anything but a `LorascopeError` is raised, if something that is printed could act upon a
-terminal, if a step (to check, to print one form, to fix) takes over 2 s of processor time (15 s for
+terminal, if a step (to check, to print one form, to fix) takes over 2 s of processor time (30 s for
 each configuration on the model of 60,000 modules), if it hangs, or if the process grows by more
 than 500 MiB. Failing inputs are written to fuzz/failures. Exit status 1 if any fails.
 """
@@ -118,7 +118,16 @@ class Run:
         worker.process.kill()
         worker.process.join()
         return Outcome(
-            worker.number or 0, "unknown", "unknown", 0.0, 0.0, 0.0, seconds, 0.0, 0.0, why, True
+            number=worker.number or 0,
+            model="unknown",
+            step="unknown",
+            step_s=0.0,
+            most_s=0.0,
+            cpu_s=0.0,
+            wall_s=seconds,
+            grown_mib=0.0,
+            failure=why,
+            is_last=True,
         )
 
     def note(self, outcome: Outcome) -> None:
@@ -127,10 +136,8 @@ class Run:
         why = outcome.failure
         if why is None and outcome.step_s > outcome.most_s:
             why = f"The step {outcome.step!r} took {outcome.step_s:.1f} s of processor time."
-        if why is None and max(outcome.grown_mib, outcome.child_mib) > MOST_MIB:
-            why = (
-                f"The process grew by {outcome.grown_mib:.0f} MiB, {outcome.child_mib:.0f} a child."
-            )
+        if why is None and outcome.grown_mib > MOST_MIB:
+            why = f"The process grew by {outcome.grown_mib:.0f} MiB."
         if why is not None:
             self.failures += 1
             made = make_input(self.seed, outcome.number)
@@ -144,11 +151,17 @@ class Run:
         """Say what was done and what it took."""
         longest = max(each.wall_s for each in self.done)
         grown = max(each.grown_mib for each in self.done)
-        child = max(each.child_mib for each in self.done)
         total = sum(each.cpu_s for each in self.done)
         print(
             f"{len(self.done):,} inputs in {seconds:.0f} s ({len(self.done) / seconds:.0f}/s, "
             f"{total:.0f} s of processor time), {self.failures} failures."
+        )
+        read = [each.codes for each in self.done if each.codes is not None]
+        rules = frozenset[str]().union(*read)
+        mended = sum(each.is_mended for each in self.done)
+        print(
+            f"{len(read):,} were read as configurations, {len(rules)} rules found something, "
+            f"{mended:,} texts were mended."
         )
         for model in sorted({each.model for each in self.done}):
             alike = [each for each in self.done if each.model == model]
@@ -158,7 +171,7 @@ class Run:
                 f"time ({slowest.step!r} of {slowest.number})."
             )
         print(f"Longest elapsed, all steps together: {longest:.2f} s.")
-        print(f"Memory: a process grew by {grown:.0f} MiB at most, a child had {child:.0f} MiB.")
+        print(f"Memory: a process grew by {grown:.0f} MiB at most.")
 
 
 def _saved(made: Input) -> Path:

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Stopwatch:
-    """Notes what comes of an input, and measures steps in processor time, of this process and of the children that have ended."""
+    """Notes what comes of an input, and measures its steps.
+
+    Time is the processor's, of this process and of the children that have ended.
+    """
 
     most_s: float = 2.0
     """Seconds that one step may take."""

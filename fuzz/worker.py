@@ -42,9 +42,8 @@ class Outcome:
     """Processor time of all steps."""
     wall_s: float
     grown_mib: float
-    """Peak memory of the process so far, beyond that at its start."""
-    child_mib: float
-    """The same of the largest child."""
+    """Peak memory of the process so far, beyond that at its start. A child that matches a pattern
+    limits its own to 400 MiB."""
     codes: frozenset[str] | None = None
     """Rules that found something; None if the input could not be read."""
     is_mended: bool = False
@@ -84,7 +83,6 @@ def work(connection: Connection, seed: str, inventories: Path) -> None:
                 cpu_s=cpu_s() - cpu,
                 wall_s=time.perf_counter() - wall,
                 grown_mib=_peak_mib() - start,
-                child_mib=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
                 codes=watch.codes,
                 is_mended=watch.is_mended,
                 failure=failure,
