@@ -98,7 +98,8 @@ class Run:
     def _started(self) -> Worker:
         context: Any = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
-        process = context.Process(target=work, args=(there, self.seed, self.inventories))
+        arguments = (there, self.seed, self.inventories)
+        process = context.Process(target=work, args=arguments, daemon=True)
         process.start()
         there.close()
         return Worker(process, here)

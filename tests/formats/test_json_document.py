@@ -43,7 +43,7 @@ REFUSED = {
     '{"a": 1} {': "more text after the end of the value",
     "1" * 5000: "a number of 5,000 digits",
     "[" * 100_000: "lists and objects more than 100 deep",
-    "[" + "1," * 200_000 + "1]": "f holds more than 100,000 values; expected fewer.",
+    "[" + "1," * 200_000 + "1]": "f holds more than 50,000 values; expected fewer.",
     " " * (LARGEST_JSON + 1): "f has 10,000,001 characters; expected at most 10,000,000.",
 }
 

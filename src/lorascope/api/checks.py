@@ -12,6 +12,7 @@ from lorascope.api.bases import BaseModels
 from lorascope.api.inspecting import inspect
 from lorascope.api.libraries import installed_peft
 from lorascope.checking import RULES, Rule, findings_of, subject_of
+from lorascope.checking.check import left_out
 from lorascope.checking.checked import Checked, CheckedFile
 from lorascope.checking.counted_otherwise import count_notes
 from lorascope.core.errors import (
@@ -155,7 +156,9 @@ def check_file(path: Path, request: CheckRequest) -> CheckedFile:
     return check_text(text, str(path), path, request)
 
 
-def check_text(text: str, origin: str, path: Path, request: CheckRequest) -> CheckedFile:
+def check_text(
+    text: str, origin: str, path: Path, request: CheckRequest, regex: BoundedRegex | None = None
+) -> CheckedFile:
     """Check all configurations of a text.
 
     Args:
@@ -163,11 +166,12 @@ def check_text(text: str, origin: str, path: Path, request: CheckRequest) -> Che
         origin: What to call it.
         path: Where it is, or would be: base models are looked for beside it.
         request: How to check.
+        regex: Matches the patterns, in what is left of its time; None for one of its own.
     """
     try:
         recipes = read_recipes(text, origin, request.tool)
         stored, note = _tensors(path, recipes)
-        regex = BoundedRegex()
+        regex = BoundedRegex() if regex is None else regex
         checks = tuple(
             check_recipe(recipe, path.parent, request, stored=stored, notes=note, regex=regex)
             for recipe in recipes
@@ -215,8 +219,9 @@ def check_recipe(
     )
     # That sizes are ignored is a finding.
     problem = None if ignored is not None else problem
-    notes = (*notes, *count_notes(subject))
-    return Checked(subject, findings_of(subject, request.rules), problem, notes)
+    findings = findings_of(subject, request.rules)
+    notes = (*notes, *count_notes(subject), *left_out(findings))
+    return Checked(subject, findings, problem, notes)
 
 
 def _base(recipe: Recipe, beside: Path, request: CheckRequest) -> Inventory:

@@ -16,6 +16,10 @@ from lorascope.source.replace_file import replace_file
 
 _MOST_PASSES = 10
 """A change may make another mistake visible; this often is enough."""
+_MOST_ALONE = 20
+"""Findings that are tried one by one in a pass, where they cannot be mended together."""
+_MOST_MENDED = 200
+"""Findings after which no further pass is made: each checks the whole text again."""
 _MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 """Byte order mark, which some editors put at the start of a file."""
 
@@ -47,15 +51,20 @@ def mend(file: CheckedFile, path: Path, request: CheckRequest) -> Mended:
         request: How it was checked.
     """
     current, count, unmended = file, 0, dict[str, None]()
+    # One limit of time for all passes; what was asked before has its answers already.
+    regex = file.checks[0].subject.regex if file.checks else None
     for _ in range(_MOST_PASSES):
         text, done = _pass(current, unmended)
         if text is None or text == current.text:
             break
-        after = check_text(text, file.path, path, request)
+        after = check_text(text, file.path, path, request, regex)
         if after.error is not None:  # never hand out a text that cannot be read
             unmended[after.error.what] = None
             break
         current, count = after, count + done
+        if count >= _MOST_MENDED:
+            unmended[f"only {count} findings are mended at a time; mend again for more"] = None
+            break
     return Mended(file, current, count, tuple(unmended))
 
 
@@ -82,7 +91,8 @@ def _pass(file: CheckedFile, unmended: dict[str, None]) -> tuple[str | None, int
     text, count = file.text, 0
     for checked in sorted(file.checks, key=lambda each: -_start(each.recipe)):
         together = _without_conflicts(checked.findings)
-        for findings in (together, *([finding] for finding in together)):
+        alone = ([finding] for finding in together[:_MOST_ALONE])
+        for findings in (together, *alone):
             if text is None or not findings:
                 break
             edits = [edit for finding in findings for edit in finding.edits]

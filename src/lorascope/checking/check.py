@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from lorascope.checking.edit_outcome import makes_refused
 from lorascope.checking.rule import MOST_PATHS, Needs, Problem, Rule
@@ -13,21 +15,37 @@ from lorascope.core.errors import UnmodelledError
 from lorascope.core.finding import Finding, Severity
 from lorascope.core.recipe import Edit
 
+MOST_ALIKE = 200
+"""Findings of one rule in one configuration; what comes after them is left out."""
+
 
 def findings_of(subject: Subject, rules: Sequence[Rule] = RULES) -> tuple[Finding, ...]:
     """Return what the rules find, the worst first, then by place and code."""
     found = [_finding(rule, each, subject) for rule in rules for each in _problems(rule, subject)]
     last = frozenset(rule.code for rule in rules if rule.last_resort)
-    if any(finding.code in last for finding in found) and _is_told(subject, rules):
+    if any(finding.code in last for finding in found) and _is_told(subject, rules, found):
         found = [finding for finding in found if finding.code not in last]
     return tuple(sorted(dict.fromkeys(found), key=_order))
 
 
-def _is_told(subject: Subject, rules: Sequence[Rule]) -> bool:
+def left_out(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Say for which rules there may be more findings, each in one sentence."""
+    counts = Counter(finding.code for finding in findings)
+    return tuple(
+        f"{code} is told {MOST_ALIKE} times; what it finds beyond is left out."
+        for code, count in sorted(counts.items())
+        if count >= MOST_ALIKE
+    )
+
+
+def _is_told(subject: Subject, rules: Sequence[Rule], found: Sequence[Finding]) -> bool:
     """Whether a rule that is no last resort finds an error in the configuration on this model.
 
     What a serving engine lacks, and which tensors a file has, is no reason for PEFT to refuse.
     """
+    last = frozenset(rule.code for rule in rules if rule.last_resort)
+    if not subject.engines and subject.stored is None:
+        return any(f.severity == Severity.ERROR and f.code not in last for f in found)
     alone = replace(subject, engines=(), stored=None)
     return any(
         (problem.severity or rule.severity) is Severity.ERROR
@@ -41,7 +59,7 @@ def _problems(rule: Rule, subject: Subject) -> Iterator[Problem]:
     if not _is_runnable(rule, subject):
         return
     try:
-        yield from rule.find(subject)
+        yield from islice(rule.find(subject), MOST_ALIKE)
     except UnmodelledError:
         # A pattern that takes too long is told by the rule for what is not modelled.
         return

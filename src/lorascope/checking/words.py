@@ -9,6 +9,8 @@ from typing import Any
 from lorascope.core.recipe import Recipe, Tool
 
 _MOST = 6
+_MOST_WORDS = 60
+"""Words of a command written out; many findings may each hold the whole list."""
 
 
 def shown(entries: Iterable[str]) -> str:
@@ -30,12 +32,15 @@ def as_list(recipe: Recipe, field: str, entries: Iterable[str]) -> str:
         return shown(entries)
     # ms-swift has one flag for a pattern and another for names.
     key = "--target_modules" if recipe.key(field) == "--target_regex" else recipe.key(field)
+    names = list(entries)
+    more = [f"… and {len(names) - _MOST_WORDS} more"] if len(names) > _MOST_WORDS else []
+    names = names[:_MOST_WORDS]
     if recipe.tool is Tool.LLAMAFACTORY:
-        return f"{key} {shlex.quote(','.join(entries))}"
-    words = list(map(shlex.quote, entries))
+        return " ".join([key, shlex.quote(",".join(names)), *more])
+    words = list(map(shlex.quote, names))
     if recipe.tool is Tool.TRL and len(words) == 1 and words[0].replace(".", "_").isidentifier():
         words *= 2  # one alone would be a string, which PEFT reads as a regular expression
-    return " ".join([key, *words])
+    return " ".join([key, *words, *more])
 
 
 def listed(names: Iterable[str]) -> str:

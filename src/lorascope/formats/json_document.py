@@ -16,7 +16,7 @@ from lorascope.formats.positions import Positions
 LARGEST_JSON = 10_000_000
 """Characters. The largest published `adapter_config.json` (each expert by name) has under 5 MB."""
 
-MOST_VALUES = 100_000
+MOST_VALUES = 50_000
 """Values of one text, told by its commas. A list of each expert of DeepSeek-V3 has some 45,000."""
 
 DEEPEST = 100

@@ -28,7 +28,7 @@ _SIGNS: Mapping[Tool, str] = {
 }
 """What each tool's files are known by, for messages."""
 
-MOST_COMMANDS = 50
+MOST_COMMANDS = 30
 """Training commands of one script, each of which is checked by itself."""
 
 _SHELL_NAMES = (".sh", ".bash")

@@ -69,25 +69,33 @@ def edit_shell(text: str, recipe: Recipe, edits: Sequence[Edit]) -> str:
 def _wanted(recipe: Recipe, peft_field: str, edits: Sequence[Edit]) -> Any:
     """Return what a field is to say after its edits; None for nothing."""
     value = recipe.stated.get(peft_field)
+    instead: dict[str, Any] = {}
     for edit in edits:
-        if edit.field != peft_field:
-            continue
-        is_whole = edit.entry is None
-        value = _in_words(peft_field, edit.value) if is_whole else _replaced(value, edit)
-        if peft_field in _LISTS and value is not None and not isinstance(value, (str, tuple)):
-            raise RecipeError(
-                f"{recipe.origin}: {recipe.key(peft_field)} would be {value!r}; expected names.",
-                _BY_HAND,
-            )
+        if edit.field == peft_field and edit.entry is None:
+            value = _in_words(peft_field, edit.value)
+        elif edit.field == peft_field and edit.entry is not None:
+            instead[edit.entry] = edit.value
+    value = _replaced(value, instead) if instead else value
+    if peft_field in _LISTS and not _are_names(value):
+        raise RecipeError(
+            f"{recipe.origin}: {recipe.key(peft_field)} would be {value!r}; expected names.",
+            _BY_HAND,
+        )
     return value if value != () else None
 
 
-def _replaced(value: Any, edit: Edit) -> Any:
-    """Return a value with the entry of an edit replaced in it."""
+def _are_names(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(isinstance(each, str) for each in value)
+    return value is None or isinstance(value, str)
+
+
+def _replaced(value: Any, instead: Mapping[str, Any]) -> Any:
+    """Return a value with entries replaced: each by several, or by none."""
     if isinstance(value, str):
-        return edit.value if value == edit.entry else value
+        return instead.get(value, value)
     if isinstance(value, (tuple, list)):
-        return tuple(new for old in value for new in (edit.value if old == edit.entry else (old,)))
+        return tuple(new for old in value for new in instead.get(str(old), (old,)))
     return () if value is None else value
 
 

@@ -77,6 +77,9 @@ class Endings:
                 spans = [each for span in spans for each in self._split(at, *span)]
                 at += 1
             spans = [self._starting(part, at, *span) for span in spans] if part else spans
+            spans = [(low, high) for low, high in spans if low < high]
+            if not spans:
+                return []
             at += len(part)
         return [self._names[place] for place in self._places(spans)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import prod
 
 from lorascope.core.errors import SpecificationError
@@ -10,14 +10,17 @@ from lorascope.core.paths import parent_path
 from lorascope.matching.injected import (
     Node,
     NodeType,
+    all_tensors,
     find,
     named_nodes,
-    named_tensors,
     put_saved,
     set_trainable,
 )
 from lorascope.matching.names import Endings, ancestors
 from lorascope.matching.result import SavedModule
+
+_FEW = 50
+"""Entries up to which each path is compared with all of them."""
 
 
 def save_modules(
@@ -43,13 +46,7 @@ def save_modules(
     if not entries:
         return saved
     paths = [path for path, _ in named_nodes(root, duplicates=True)]
-    endings = Endings(paths)
-    first: dict[int, str] = {}
-    for entry in entries:
-        for place in endings.places(entry):
-            first.setdefault(place, entry)
-    for place, entry in sorted(first.items()):
-        path = paths[place]
+    for path, entry in _named(paths, entries):
         wrapper = _existing_wrapper(root, path, entry)
         if wrapper is not None:
             set_trainable(wrapper.children["original_module"], False)
@@ -61,6 +58,23 @@ def save_modules(
         added = 0 if inside or tied_to is not None else _elements(copied)
         saved.append(SavedModule(path=path, params=added, entry=entry))
     return saved
+
+
+def _named(paths: Sequence[str], entries: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the paths that end with an entry, in order, each with the first that it ends with."""
+    if len(entries) <= _FEW:
+        endings = tuple(entries)
+        for path in paths:
+            if path.endswith(endings):
+                yield path, next(entry for entry in entries if path.endswith(entry))
+        return
+    known = Endings(paths)
+    first: dict[int, str] = {}
+    for entry in entries:
+        for place in known.places(entry):
+            first.setdefault(place, entry)
+    for place, entry in sorted(first.items()):
+        yield paths[place], entry
 
 
 def _existing_wrapper(root: Node, path: str, entry: str) -> Node | None:
@@ -101,4 +115,4 @@ def _existing_wrapper(root: Node, path: str, entry: str) -> Node | None:
 
 
 def _elements(node: Node) -> int:
-    return sum(prod(tensor.shape) for _, tensor in named_tensors(node))
+    return sum(prod(tensor.shape) for tensor in all_tensors(node))

@@ -14,6 +14,7 @@ from lorascope.matching.injected import (
     Node,
     NodeType,
     Tensor,
+    all_tensors,
     bare_layer,
     build_tree,
     find,
@@ -99,9 +100,11 @@ def _only_adapters(
 
 
 def _freeze_base(root: Node, behaviour: Behaviour) -> None:
-    for name, tensor in named_tensors(root):
-        kept = behaviour.lora_in_name_stays_trainable and "lora_" in name
-        if not tensor.is_adapter and not kept:
+    kept: set[int] = set()
+    if behaviour.lora_in_name_stays_trainable:
+        kept = {id(tensor) for name, tensor in named_tensors(root) if "lora_" in name}
+    for tensor in all_tensors(root):
+        if not tensor.is_adapter and id(tensor) not in kept:
             tensor.trainable = False
 
 

@@ -68,17 +68,24 @@ def _window(whole: str, column: int, length: int, room: int) -> tuple[str, str, 
 
 def _pieces(text: str) -> list[str]:
     """Return what is shown for each character."""
+    if text.isprintable():
+        return list(text)
     return [" " if char == "\t" else clean(char) for char in text]
 
 
 def _cells(pieces: Iterable[str]) -> int:
-    return sum(map(cell_len, pieces))
+    text = "".join(pieces)
+    return len(text) if text.isascii() else sum(map(cell_len, text))
 
 
 def _fitting(pieces: Iterable[str], room: int) -> list[str]:
     """Return as many pieces from the start as fit."""
+    listed = list(pieces)
+    text = "".join(listed)
+    if text.isascii() and len(text) == len(listed):  # one column each, as nearly always
+        return listed[: max(room, 0)]
     kept = []
-    for piece in pieces:
+    for piece in listed:
         room -= cell_len(piece)
         if room < 0:
             break

@@ -20,7 +20,7 @@ def find(subject: Subject) -> Iterator[Problem]:
     """Find a dropout beside parameters that PEFT would wrap, and refuses because of it."""
     if not subject.spec.lora_dropout or not uses_peft(subject) or subject.match is None:
         return
-    if subject.refused is None:
+    if subject.refused is None or not subject.match.effective.target_parameters:
         return
     try:
         without = asked_otherwise(subject, lora_dropout=0.0)
