@@ -9,7 +9,7 @@ from check_models import subject
 from one_rule import found
 
 from lorascope.checking import Example, findings_of
-from lorascope.checking.engines import engines, read_engines
+from lorascope.serving.engines import engines, read_engines
 from lorascope.checking.rules.lt030_engine_limit import RULE
 
 _QV = {"target_modules": ["q_proj", "v_proj"]}

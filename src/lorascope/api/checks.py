@@ -51,7 +51,7 @@ class CheckRequest:
     """Whose files they are; None: recognized."""
     rules: tuple[Rule, ...] = RULES
     engines: tuple[str, ...] = ()
-    """Serving engines whose limits count; see `lorascope.checking.engines`."""
+    """Serving engines whose limits count; see `lorascope.serving.engines`."""
     bases: BaseModels = field(default_factory=BaseModels)
 
 
@@ -88,9 +88,9 @@ def check(
         engines=known_engines(serve),
     )
     if isinstance(config, (str, os.PathLike)):
-        checked = _only(check_file(_config_file(Path(config)), request))
+        checked = _only(check_file(config_file(Path(config)), request))
     else:
-        checked = check_recipe(_recipe(config), Path(), request)
+        checked = check_recipe(recipe_of(config), Path(), request)
     if checked.problem is not None:
         raise checked.problem
     return checked
@@ -102,7 +102,7 @@ def known_engines(names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         SpecificationError: lorascope knows nothing of one of them.
     """
-    from lorascope.checking.engines import engines
+    from lorascope.serving.engines import engines
 
     found = tuple(dict.fromkeys(name.casefold() for name in names))
     for name in found:
@@ -244,10 +244,13 @@ def _tensors(
     if path.name != ADAPTER_FILE or [recipe.tool for recipe in recipes] != [Tool.PEFT]:
         return None, ()
     stored, note = stored_tensors(path)
+    if stored is None and note is None:
+        note = "No weights beside it, so no tensors are compared."
     return stored, () if note is None else (note,)
 
 
-def _config_file(path: Path) -> Path:
+def config_file(path: Path) -> Path:
+    """Return the configuration in an adapter's directory, and any other path as it is."""
     try:
         inside = path / ADAPTER_FILE
         return inside if path.is_dir() and inside.is_file() else path
@@ -266,7 +269,12 @@ def _only(file: CheckedFile) -> Checked:
     return file.checks[0]
 
 
-def _recipe(config: Any) -> Recipe:
+def recipe_of(config: Any) -> Recipe:
+    """Return the recipe of a value in memory.
+
+    Raises:
+        RecipeError: It is none.
+    """
     if isinstance(config, Recipe):
         return config
     if isinstance(config, LoraSpec):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ _MOST_ALONE = 20
 """Findings that are tried one by one in a pass, where they cannot be mended together."""
 _MOST_MENDED = 200
 """Findings after which no further pass is made: each checks the whole text again."""
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 """Byte order mark, which some editors put at the start of a file."""
 
@@ -72,7 +74,7 @@ def write_mended(mended: Mended, path: Path) -> None:
     """Write a mended text in place of the file, whole or not at all; its mode is kept.
 
     Raises:
-        OutputError: It cannot be written, or has changed since it was checked.
+        OutputError: It cannot be written, is read-only, or has changed since it was checked.
     """
     real = path.resolve()
     try:
@@ -81,6 +83,12 @@ def write_mended(mended: Mended, path: Path) -> None:
         marked = now.startswith(_MARK.encode())
         if now.decode("utf-8-sig", "replace") != before:
             raise OutputError(f"{path} has changed since it was checked.", "Check it again.")
+        # To replace a file only its directory must be writable; the mode says what is meant.
+        if not real.stat().st_mode & _WRITABLE:
+            raise OutputError(
+                f"{path} is read-only, so it is not mended.",
+                "Make it writable, or see with --diff what to change.",
+            )
         replace_file(real, ((_MARK if marked else "") + after).encode(), keep_mode=True)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error

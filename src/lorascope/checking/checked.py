@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from lorascope.checking.subject import Subject
-from lorascope.core.errors import LorascopeError
+from lorascope.core.errors import LorascopeError, printable
 from lorascope.core.finding import Finding, Severity
 from lorascope.core.inventory import Inventory
+from lorascope.core.numbers import counted
 from lorascope.core.recipe import Recipe
 from lorascope.matching import EntryMatch, Match
 
+STANDARD_INPUT = "standard input"
+"""What messages and headings call what came from there."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Checked:
     """One configuration, checked."""
 
@@ -49,13 +54,17 @@ class Checked:
         """As PEFT counts them; None if that is not known, 0 if PEFT refuses."""
         return None if self.subject.match is None else self.subject.match.trainable_params
 
+    def __repr__(self) -> str:
+        return _shown(self, self.recipe.origin, self.findings, self.problem)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class CheckedFile:
     """One file, and all configurations in it."""
 
     path: str
-    """As the user named it, or as it was found below a directory; `-` for standard input."""
+    """As the user named it, or as it was found below a directory; `-` for standard input, and
+    `--targets` for a list of names."""
     checks: tuple[Checked, ...] = ()
     text: str | None = None
     """What the file holds; None if it is no text, or has none."""
@@ -63,6 +72,13 @@ class CheckedFile:
     """Why the file could not be read; then there are no checks."""
     is_left_out: bool = False
     """Whether it was found below a directory and holds no LoRA configuration."""
+    is_file: bool = True
+    """Whether there is such a file; not for standard input and a list of names."""
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return STANDARD_INPUT if self.path == "-" and not self.is_file else self.path
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -80,6 +96,21 @@ class CheckedFile:
     def is_incomplete(self) -> bool:
         """Whether something that was asked could not be carried out."""
         return bool(self.problems)
+
+    def __repr__(self) -> str:
+        return _shown(self, self.name, self.findings, next(iter(self.problems), None))
+
+
+def _shown(
+    result: object, name: str, findings: tuple[Finding, ...], problem: LorascopeError | None
+) -> str:
+    """Return one line: what it is about, how many findings of each severity, and their codes."""
+    counts = Counter(finding.severity for finding in findings)
+    words = [counted(counts[each], str(each)) for each in Severity if counts[each]]
+    codes = ", ".join(sorted({finding.code for finding in findings}))
+    told = f"{', '.join(words)} ({codes})" if findings else "nothing found"
+    failed = "" if problem is None else f"; {type(problem).__name__}"
+    return f"<{type(result).__name__} {printable(name)}: {told}{failed}>"
 
 
 def worst(files: tuple[CheckedFile, ...]) -> Severity | None:

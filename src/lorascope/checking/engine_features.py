@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lorascope.checking.engines import Feature
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import listed
 from lorascope.core.roles import PERCEPTION
 from lorascope.core.spec import LoraSpec
 from lorascope.matching import Where
 from lorascope.matching.all_linear import SHORTHAND
+from lorascope.serving.engines import Feature
 
 
 @dataclass(frozen=True, slots=True)

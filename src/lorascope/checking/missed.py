@@ -84,7 +84,11 @@ def mended(entries: Iterable[str], missed: Iterable[Missed]) -> tuple[str, ...]:
 
 def missed_parameters(subject: Subject) -> tuple[Missed, ...]:
     """Return the entries of `target_parameters` that hit nothing, each with the reason."""
-    return tuple(_missed(subject, Where.TARGET_PARAMETERS))
+    known = subject.worked_out
+    if "missed_parameters" not in known:
+        known["missed_parameters"] = tuple(_missed(subject, Where.TARGET_PARAMETERS))
+    missed: tuple[Missed, ...] = known["missed_parameters"]
+    return missed
 
 
 def _missed(subject: Subject, where: Where) -> Iterator[Missed]:
@@ -96,7 +100,8 @@ def _missed(subject: Subject, where: Where) -> Iterator[Missed]:
     entries = [entry for entry in subject.entries_of(where) if not entry.matched]
     if not entries:
         return
-    names = _Names(subject)
+    names = subject.worked_out.setdefault("names", None) or _Names(subject)
+    subject.worked_out["names"] = names
     for entry in entries:
         if not names.has(entry.entry, where):
             yield _explained(entry, where, names)

@@ -45,6 +45,14 @@ def reaches(subject: Subject) -> tuple[Reach, ...]:
     Where PEFT adapts anything, this is what it adapts, each under the first entry that chose it.
     Where it refuses, this is what the entries name.
     """
+    known = subject.worked_out
+    if "reaches" not in known:
+        known["reaches"] = _reaches(subject)
+    found: tuple[Reach, ...] = known["reaches"]
+    return found
+
+
+def _reaches(subject: Subject) -> tuple[Reach, ...]:
     found: dict[tuple[Where, str], list[Module]] = {}
     for where, entry, module in _adapted(subject) if subject.targets else _named(subject):
         found.setdefault((where, entry), []).append(module)

@@ -96,6 +96,14 @@ class PlanError(LorascopeError):
     """No plan can be made as asked: this model has no such role, or nothing fits the budget."""
 
 
+class ExportError(LorascopeError):
+    """A configuration cannot be written for a tool; the message says what would be lost."""
+
+
+class AdapterError(LorascopeError):
+    """An adapter's files contradict each other, or an engine cannot be given the same adapter."""
+
+
 class MemoryPredictionError(LorascopeError):
     """The memory of a training step cannot be predicted: the model's step fails, and why.
 

@@ -244,10 +244,10 @@ class Inventory:
         """Modules by full name."""
         return {module.path: module for module in self.modules}
 
-    @property
-    def adaptable(self) -> Iterator[Module]:
+    @cached_property
+    def adaptable(self) -> tuple[Module, ...]:
         """What LoRA can adapt, without second names of the same module."""
-        return (m for m in self.modules if m.kind.adaptable and m.alias_of is None)
+        return tuple(m for m in self.modules if m.kind.adaptable and m.alias_of is None)
 
     @property
     def listed(self) -> Iterator[Module]:

@@ -65,7 +65,7 @@ class Recipe:
 
     tool: Tool
     origin: str
-    """Path as the user named it; `-` for standard input; what was given, for anything else."""
+    """Path as the user named it; `standard input`; what was given, for anything else."""
     stated: Mapping[str, Any]
     """PEFT's field → value. A list keeps the user's order and spelling."""
     base_model: str | None = None

@@ -63,6 +63,8 @@ def _read(node: Node, origin: str) -> Recipe:
         reading.add(_read_section(section, origin))
         if _LACKING in reading.options:
             reading.spots["", _LACKING] = node.keys[_SECTION]
+    # It chooses modules by itself where there are no keys; messages say what to write.
+    reading.key_of.setdefault("target_modules", f"{_SECTION}.keys")
     _scale(reading)
     return reading.recipe(Tool.MLX_LM, origin, text_of(node, "model", where=origin))
 

@@ -66,6 +66,8 @@ _OTHERS = (
 
 _SIGNS = frozenset({"peft_type", "base_model_name_or_path"})
 _TARGETS = frozenset({"target_modules", "target_parameters", "lora_alpha", "modules_to_save"})
+_OF_PLAN = "adapter_config"
+"""Under which the JSON of a plan holds the configuration."""
 _OTHER_TOOLS = frozenset({"model_name_or_path", "base_model", "model", "lora_parameters"})
 
 
@@ -73,13 +75,23 @@ def _recognizes(root: Node, syntax: Syntax) -> bool:
     keys = root.fields.keys()
     if syntax is not Syntax.JSON:
         return False
-    return not _SIGNS.isdisjoint(keys) or (
-        not _TARGETS.isdisjoint(keys) and _OTHER_TOOLS.isdisjoint(keys)
+    return (
+        _is_plan(root)
+        or not _SIGNS.isdisjoint(keys)
+        or (not _TARGETS.isdisjoint(keys) and _OTHER_TOOLS.isdisjoint(keys))
     )
+
+
+def _is_plan(root: Node) -> bool:
+    """Whether it is what `lorascope plan --json` prints."""
+    inside = root.fields.get(_OF_PLAN)
+    return "schema_version" in root.fields and inside is not None and bool(inside.fields)
 
 
 def _read(root: Node, origin: str) -> Recipe:
     """Keep every field of PEFT's as it is; what is wrong with one `LoraSpec.from_dict` says."""
+    if _is_plan(root):
+        root = root.fields[_OF_PLAN]
     _check_type(root, origin)
     keys = [Key(name, ANYTHING, name) for name in FIELDS]
     reading = read_keys(root, keys, origin)

@@ -17,10 +17,8 @@ from lorascope.formats.keys import Key, Reading, read_keys
 from lorascope.formats.near_keys import near_keys, unknown_keys
 from lorascope.formats.node import Node, Syntax
 from lorascope.formats.torchtune_models import HUB_IDS, OUTPUT_REFUSED, TIED
-from lorascope.formats.torchtune_targets import ATTENTION, torchtune_targets
+from lorascope.formats.torchtune_targets import ATTENTION, MLP, torchtune_targets
 
-MLP = "apply_lora_to_mlp"
-"""The switch for the feed-forward layers."""
 _LORA_KEYS = (
     Key("lora_attn_modules", forms.NAMES, "target_modules"),
     Key("lora_rank", forms.WHOLE, "r"),

@@ -15,6 +15,8 @@ ATTENTION: Mapping[str, frozenset[Role]] = {
     "output_proj": frozenset({Role.ATTENTION_O}),
 }
 """torchtune's attention modules; where a class fuses them, one module stands for several."""
+MLP = "apply_lora_to_mlp"
+"""The switch for the feed-forward layers."""
 _FEED_FORWARD = frozenset({Role.FFN_GATE, Role.FFN_UP, Role.FFN_DOWN, Role.FFN_GATE_UP})
 _VISION_DEFAULTS = {
     "decoder_trainable": "frozen",
@@ -43,7 +45,7 @@ def torchtune_targets(
         is_vision: Whether the builder is one of Llama 3.2 vision, whose parts are chosen apart.
     """
     roles = frozenset().union(*(ATTENTION.get(name, frozenset()) for name in wanted))
-    if options.get("apply_lora_to_mlp"):
+    if options.get(MLP):
         roles |= _FEED_FORWARD
     parts = _parts(options) if is_vision else frozenset({"decoder", "fusion"})
     crossing = _crossing_layers(inventory)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lorascope.checking.engines import Engine, Feature, engines
 from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import listed
@@ -12,6 +11,7 @@ from lorascope.core.errors import SpecificationError, UnmodelledError
 from lorascope.core.finding import Severity
 from lorascope.matching import EntryMatch, MatchedTarget, Where
 from lorascope.matching.patterns import KeyedNames
+from lorascope.serving.engines import Engine, Feature, engines
 
 _PATTERNS = (Where.RANK_PATTERN, Where.ALPHA_PATTERN)
 _SAME = 1e-6

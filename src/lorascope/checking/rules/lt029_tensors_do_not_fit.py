@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
-from lorascope.checking.stored_fit import Fit, Misfit, Renaming, fit_of, only_rank, renaming_of
 from lorascope.checking.subject import Subject
 from lorascope.checking.translated import is_translated
 from lorascope.checking.words import listed
 from lorascope.core.finding import Severity
 from lorascope.core.recipe import Edit
+
+if TYPE_CHECKING:
+    from lorascope.checking.stored_fit import Fit, Misfit, Renaming
 
 _MAGNITUDE = "lora_magnitude_vector"
 
@@ -19,6 +22,8 @@ def find(subject: Subject) -> Iterator[Problem]:
     """Find tensors of another shape, without a target, and targets without a tensor."""
     if not subject.stored or not subject.targets:
         return
+    from lorascope.checking.stored_fit import fit_of, renaming_of  # few files have tensors
+
     fit = fit_of(subject)
     # Of a model type alone neither sizes nor the number of layers are those of the base model.
     is_built = not subject.model.model.is_default_config and subject.ignored_sizes is None
@@ -60,6 +65,8 @@ def _ranks(fit: Fit, subject: Subject) -> Iterator[Problem]:
     others = [misfit for misfit in fit.misfits if misfit.rank_alone]
     if not others:
         return
+    from lorascope.checking.stored_fit import only_rank
+
     first = others[0]
     stored = only_rank(subject)
     spec = subject.spec

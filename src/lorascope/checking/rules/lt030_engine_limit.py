@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lorascope.checking.engine_features import Used, used_features
-from lorascope.checking.engines import Engine, Feature, Scale, engines
 from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.core.finding import Severity
 from lorascope.core.spec import LoraSpec
+from lorascope.serving.engines import Engine, Feature, Scale, engines
 
 
 def find(subject: Subject) -> Iterator[Problem]:

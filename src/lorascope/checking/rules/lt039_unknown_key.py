@@ -8,8 +8,7 @@ from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.core.finding import Severity
 from lorascope.core.recipe import Edit, Tool
-from lorascope.formats.torchtune import MLP
-from lorascope.formats.torchtune_targets import ATTENTION
+from lorascope.formats.torchtune_targets import ATTENTION, MLP
 from lorascope.matching import Where
 
 _IGNORED = "takes no notice of it"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import cache
-from importlib.resources import files
 from math import sqrt
 from typing import Any
 
@@ -83,12 +81,16 @@ def engines() -> Mapping[str, Engine]:
     Raises:
         ValueError: The data has a key or value that is not in the schema, or lacks one.
     """
-    text = files("lorascope.checking").joinpath("engines.toml").read_text(encoding="utf-8")
+    from importlib.resources import files  # like tomllib only where an engine is asked for
+
+    text = files("lorascope.serving").joinpath("engines.toml").read_text(encoding="utf-8")
     return read_engines(text)
 
 
 def read_engines(text: str) -> Mapping[str, Engine]:
     """Read what `engines.toml` holds; see `engines`."""
+    import tomllib
+
     return {name: _engine(name, row) for name, row in tomllib.loads(text).items()}
 
 

@@ -1,0 +1,1 @@
+"""Write a LoRA configuration in another tool's words, and say what that tool cannot."""

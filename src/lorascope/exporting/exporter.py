@@ -1,0 +1,52 @@
+"""What is told of one tool that a configuration can be written for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lorascope.core.export import Form, Loss, Trainer
+from lorascope.matching.configured import At, Configured
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One way to say, in a tool's words, what is wanted."""
+
+    document: Mapping[str, Any]
+    """Keys of the tool's file (nested where the file is), or its flags or arguments, in the order
+    in which they are to stand."""
+    losses: tuple[Loss, ...] = ()
+    """What else than targets, ranks and scales it does not say: those are found by `adapts`."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a tool makes of a draft."""
+
+    adapted: Mapping[str, At]
+    """Path of a module or parameter in the base model as transformers names it → how."""
+    saved: frozenset[str] = field(default_factory=frozenset)
+    """Paths of modules that it trains whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exporter:
+    """One tool. All that is said of a tool is data and these three functions."""
+
+    to: Trainer
+    version: str
+    """Release whose source was read, or whose code parsed what was written."""
+    form: Form
+    file_name: str
+    drafts: Callable[[Configured], Iterator[Draft]]
+    """Ways to say what is wanted, the most readable first; at least one, which may lose something.
+
+    Raises `ExportError` where the tool cannot train the model at all."""
+    adapts: Callable[[Draft, Configured], Outcome]
+    """What the tool then does to the model. For a tool that `lorascope.formats` reads, by reading
+    the written text back; so that an error of `drafts` is not repeated here."""
+    write: Callable[[Draft, Configured], str]
+    """The text, ending with a line break."""

@@ -1,0 +1,1 @@
+"""What serving engines do with a LoRA adapter."""
