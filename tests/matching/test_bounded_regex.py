@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import time
+import subprocess
 from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clock import within
 from lorascope.core.errors import SpecificationError, UnmodelledError
 from lorascope.matching.bounded_regex import BoundedRegex, Pattern, compiled_pattern
 from lorascope.matching.pattern_cost import backtracking_bound
@@ -36,10 +37,8 @@ def many_names() -> list[str]:
 def test_catastrophic_patterns_end(text: str) -> None:
     names = many_names()
     assert len(names) == 60_000
-    started = time.monotonic()
-    with suppress(SpecificationError):
+    with within(3), suppress(SpecificationError):
         BoundedRegex().matching(Pattern(text, "target_modules"), names, whole=True)
-    assert time.monotonic() - started < 5
 
 
 def test_too_slow_a_pattern_is_named() -> None:
@@ -51,10 +50,9 @@ def test_too_slow_a_pattern_is_named() -> None:
 
 def test_the_time_limit_is_shared_by_all_patterns_of_a_request() -> None:
     regex = BoundedRegex(1.0)
-    started = time.monotonic()
-    with pytest.raises(SpecificationError, match="takes longer than 1 s"):
+    # The last is stopped, or not tried where the others have used up everything.
+    with within(3), pytest.raises(SpecificationError, match="takes? longer than 1 s"):
         match_again_and_again(regex, Pattern(r"(a+)+!", "rank_pattern"))
-    assert time.monotonic() - started < 5
 
 
 def match_again_and_again(regex: BoundedRegex, pattern: Pattern) -> None:
@@ -62,17 +60,16 @@ def match_again_and_again(regex: BoundedRegex, pattern: Pattern) -> None:
         regex.matching(pattern, [f"{'a' * 20}{number}"], whole=True)
 
 
-def test_what_took_too_long_is_not_tried_again() -> None:
+def test_what_took_too_long_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     regex = BoundedRegex(0.3)
     with pytest.raises(UnmodelledError, match="takes longer than 0.3 s"):
         regex.matching(Pattern(r"(a+)+!", "target_modules"), ["a" * 64], whole=True)
-    started = time.monotonic()
+    monkeypatch.setattr(subprocess, "run", pytest.fail)
     for text in (r"(a+)+!", r"(b+)+!"):
         with pytest.raises(UnmodelledError, match="was not tried"):
             regex.matching(Pattern(text, "rank_pattern"), ["a" * 64])
         with pytest.raises(UnmodelledError, match="was not tried"):
             regex.any_matching([Pattern(text, "rank_pattern")], ["a" * 64])
-    assert time.monotonic() - started < 0.1
 
 
 def test_one_question_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,6 +182,31 @@ def test_modules_to_save_are_matched_letter_by_letter() -> None:
     assert entry(typo, Where.MODULES_TO_SAVE, "lm_hed").matched == 0
 
 
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("lora_A", r"'model.layers.0.self_attn.q_proj.lora_A', .* is never called itself"),
+        ("q_proj.lora_B.default", "a part of PEFT's own LoRA layer"),
+        ("default", "q_proj.lora_dropout.default', a part of PEFT's own LoRA layer"),
+        ("t", "q_proj.lora_dropout', which 't' names: .* is never called itself"),
+    ],
+)
+def test_modules_to_save_name_parts_of_the_lora_layers_too(entry: str, told: str) -> None:
+    with pytest.raises(SpecificationError, match=told):
+        hit("llama", target_modules=("q_proj",), modules_to_save=(entry,))
+    with pytest.raises(SpecificationError, match=told):
+        hit("llama", target_modules=("q_proj",), modules_to_save=("lm_head", entry))
+
+
+def test_the_layer_inside_of_lora_is_saved() -> None:
+    found = hit("llama", target_modules=("q_proj",), modules_to_save=("q_proj.base_layer",))
+    assert [each.path for each in found.saved] == [
+        f"model.layers.{layer}.self_attn.q_proj.base_layer" for layer in range(2)
+    ]
+    params = sum(each.params for each in (*found.targets, *found.saved))
+    assert found.trainable_params == params
+
+
 def test_the_first_key_of_a_pattern_wins() -> None:
     keys = {"q_proj": 4, "model.layers.0.self_attn.q_proj": 2}
     found = hit("llama", target_modules=("q_proj",), rank_pattern=keys, lora_alpha=8)
@@ -370,6 +395,8 @@ def test_single_tokens() -> None:
     assert found.trainable_params == sum(t.params for t in found.targets) + 3 * 16
     with pytest.raises(SpecificationError, match="no index 40"):
         hit("llama", target_modules=("q_proj",), trainable_token_indices=(40,))
+    with pytest.raises(SpecificationError, match=r"q_proj.lora_A', which is no embedding"):
+        hit("llama", target_modules=("q_proj",), trainable_token_indices={"lora_A": (0,)})
 
 
 def test_twenty_names_are_shortened_in_the_saved_configuration() -> None:

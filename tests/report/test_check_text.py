@@ -6,6 +6,7 @@ from plans import match_of
 
 import builders
 from lorascope.checking.checked import CheckedFile
+from lorascope.core.errors import OutputError, RecipeError
 from lorascope.core.recipe import Tool
 from lorascope.core.spec import LoraSpec
 from lorascope.matching import EntryMatch, Where
@@ -227,3 +228,28 @@ def test_nothing_hostile_reaches_a_terminal() -> None:
         shown = text_of(*files, file_of(unknown), CheckedFile(bad, error=UNREAD.error), width=width)
         assert all(line.isprintable() for line in shown.splitlines())
         assert "\\x1b[2J" in shown
+
+
+def test_standard_input_is_called_so() -> None:
+    error = RecipeError("It holds nothing.")
+    text = text_of(CheckedFile("-", error=error, is_file=False))
+    assert text.startswith("standard input\n")
+    assert text_of(CheckedFile("-", error=error)).startswith("-\n")
+
+
+def test_what_could_not_be_written_was_read() -> None:
+    broken = CheckedFile("a.yaml", (checked_of(),), TEXT, error=OutputError("a.yaml is read-only."))
+    text = text_of(broken)
+    assert "1 file could not be written." in text
+    assert "could not be read" not in text
+
+
+def test_a_result_is_one_line_as_a_value() -> None:
+    findings = finding_of(), finding_of("LT010", "error"), finding_of("LT001", "error")
+    checked = checked_of(*findings)
+    words = "2 errors, 1 warning (LT001, LT002, LT010)"
+    assert repr(checked) == f"<Checked adapter/adapter_config.json: {words}>"
+    assert repr(file_of(checked)) == f"<CheckedFile adapter/adapter_config.json: {words}>"
+    assert repr(checked_of()) == "<Checked adapter/adapter_config.json: nothing found>"
+    assert repr(UNKNOWN_MODEL) == "<Checked train.yaml: 1 error (LT006); ModelReferenceError>"
+    assert repr(UNREAD) == "<CheckedFile broken.yaml: nothing found; RecipeError>"

@@ -29,6 +29,12 @@ def test_single_names_stay_as_they_are() -> None:
     assert texts(["lm_head", "model.layers.7.proj", ""]) == ["lm_head", "model.layers.7.proj", ""]
 
 
+def test_only_a_plain_number_is_an_index() -> None:
+    for odd in ("01", "²", "٣", "1_0", "-1", "0x1"):
+        paths = [f"a.{odd}.b", "a.7.b", "a.8.b"]
+        assert texts(paths) == [f"a.{odd}.b", "a.{7-8}.b"]
+
+
 def test_what_is_no_product_is_cut_into_products() -> None:
     paths = ["a.0.b.0", "a.0.b.1", "a.1.b.0", "a.1.b.1", "a.2.b.0"]
     assert texts(paths) == ["a.{0-1}.b.{0-1}", "a.2.b.0"]

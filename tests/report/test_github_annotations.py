@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from checks import checked_of, file_of, finding_of, some_files
+from checks import UNKNOWN_MODEL, checked_of, file_of, finding_of, some_files
 
 from lorascope.checking.checked import CheckedFile
 from lorascope.core.errors import RecipeError
@@ -100,3 +100,11 @@ def test_a_message_cannot_break_out(entry: str, shown: str) -> None:
 def test_an_endless_entry_is_cut() -> None:
     [command] = github_annotations([file_of(checked_of(finding_of(entry="q" * 10**6)))])
     assert len(command) < 5_000
+
+
+def test_what_is_no_file_is_not_named_as_one() -> None:
+    checked = CheckedFile("--targets", (checked_of(finding_of()), UNKNOWN_MODEL), is_file=False)
+    first, second, third = github_annotations([checked])
+    assert first == "::error::The Hub has no owner/tiny. Name it as MODEL."
+    assert read(second)[1] == {"title": "lorascope LT002"}
+    assert read(third)[1] == {"title": "lorascope LT006"}

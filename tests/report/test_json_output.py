@@ -5,21 +5,26 @@ from typing import Any
 
 import pytest
 from checks import some_files
+from differences import ADAPTER, FULLER
 from jsonschema import Draft202012Validator
 from plans import match_of, plan_of
 
 import builders
 from lorascope import planning
 from lorascope.core.errors import ModelReferenceError
+from lorascope.core.export import Exported, Form, Loss, Trainer
 from lorascope.core.finding import Severity
 from lorascope.core.inventory import HAZARDS
 from lorascope.core.observation import Call
 from lorascope.core.recipe import Tool
 from lorascope.core.roles import Evidence, Kind, Role, Tower
+from lorascope.matching.difference import Aspect, difference
 from lorascope.matching.result import Reason, Where
 from lorascope.report.examples_report import examples_json
 from lorascope.report.json_check import check_json
+from lorascope.report.json_diff import diff_json
 from lorascope.report.json_error import error_json
+from lorascope.report.json_export import export_json
 from lorascope.report.json_inventory import inventory_json
 from lorascope.report.json_match import match_json
 from lorascope.report.json_plan import compare_json, plan_json
@@ -28,6 +33,16 @@ from lorascope.source.examples import list_examples
 
 LLAMA = builders.llama()
 QV = {"attention.q": 8, "attention.v": 8}
+
+EXPORTED = Exported(
+    to=Trainer.AXOLOTL,
+    version="0.19.0",
+    form=Form.YAML,
+    file_name="axolotl.yaml",
+    text="base_model: tiny\n",
+    losses=(Loss("bias", "What, and what instead.", "Why.", ("model.layers.0",)),),
+    notes=("Set this.",),
+)
 
 OUTPUTS: dict[str, list[dict[str, Any]]] = {
     "inspect": [
@@ -39,6 +54,11 @@ OUTPUTS: dict[str, list[dict[str, Any]]] = {
     "compare": [compare_json([plan_of(LLAMA, QV), plan_of(LLAMA, QV, preset="ffn")])],
     "match": [match_json(match_of(LLAMA), LLAMA.model)],
     "check": [check_json(some_files()), check_json(())],
+    "diff": [diff_json(difference(ADAPTER, other)) for other in (FULLER, ADAPTER)],
+    "export": [
+        export_json(EXPORTED, LLAMA.model, written="axolotl.yaml"),
+        export_json(EXPORTED, LLAMA.model, refused=True),
+    ],
     "models": [examples_json(list_examples())],
     "error": [
         error_json(ModelReferenceError("Where, got, expected.", "Do this.")),
@@ -114,9 +134,14 @@ def test_closed_vocabularies_are_those_of_the_program() -> None:
     assert check["check"]["properties"]["tool"]["enum"] == [str(tool) for tool in Tool]
     assert check["finding"]["properties"]["severity"]["enum"] == [str(each) for each in Severity]
     assert check["entry"] == match["entry"]
+    export = json.loads(schema_text("export"))["properties"]
+    assert export["to"]["enum"] == [str(trainer) for trainer in Trainer]
+    assert export["form"]["enum"] == [str(form) for form in Form]
+    changed = json.loads(schema_text("diff"))["properties"]["changed"]["items"]["properties"]
+    assert changed["differs_in"]["items"]["enum"] == [str(aspect) for aspect in Aspect]
 
 
-@pytest.mark.parametrize("name", ["plan", "compare", "match", "check"])
+@pytest.mark.parametrize("name", ["plan", "compare", "match", "check", "diff", "export"])
 def test_all_outputs_describe_a_model_alike(name: str) -> None:
     model = json.loads(schema_text(name))["$defs"]["model"]
     assert model == json.loads(schema_text("inspect"))["$defs"]["model"]

@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from checks import TEXT, checked_of, file_of, finding_of, some_files, spot_of
+from checks import TEXT, UNKNOWN_MODEL, checked_of, file_of, finding_of, some_files, spot_of
 
 from lorascope.checking import RULES
 from lorascope.checking.checked import CheckedFile
@@ -138,3 +138,14 @@ def test_what_could_not_be_checked_is_told() -> None:
     assert {each["level"] for each in told.values()} == {"error"}
     [fine] = run_of(file_of(checked_of(finding_of())))["invocations"]
     assert fine == {"executionSuccessful": True, "toolExecutionNotifications": []}
+
+
+@pytest.mark.parametrize("path", ["--targets", "-"])
+def test_what_is_no_file_has_no_location(path: str) -> None:
+    [result] = run_of(CheckedFile(path, (checked_of(finding_of()),), TEXT, is_file=False))[
+        "results"
+    ]
+    assert result["locations"] == []
+    unknown = CheckedFile(path, (UNKNOWN_MODEL,), is_file=False)
+    [notification] = run_of(unknown)["invocations"][0]["toolExecutionNotifications"]
+    assert notification["locations"] == []

@@ -169,10 +169,9 @@ def _user_path(path: str) -> Path:
 def _request(options: argparse.Namespace, settings: Settings, model: str | None) -> CheckRequest:
     from lorascope.api import CheckRequest
     from lorascope.api.bases import BaseModels
-    from lorascope.api.checks import known_engines
     from lorascope.core.recipe import Tool
 
-    engines = known_engines(options.serve or settings.serve or ())
+    engines = _engines(options, settings)
     return CheckRequest(
         model=model,
         tool=None if options.format is None else Tool(options.format),
@@ -187,6 +186,17 @@ def _request(options: argparse.Namespace, settings: Settings, model: str | None)
     )
 
 
+def _engines(options: argparse.Namespace, settings: Settings) -> tuple[str, ...]:
+    from lorascope.api.checks import known_engines
+    from lorascope.core.errors import SpecificationError
+
+    where = "--serve" if options.serve is not None else settings.where("serve")
+    try:
+        return known_engines(options.serve or settings.serve or ())
+    except SpecificationError as error:
+        raise UsageError(f"lorascope check: {where}: {error.what}", error.hint) from error
+
+
 def _rules(options: argparse.Namespace, settings: Settings) -> tuple[Rule, ...]:
     """Return the rules to run; an option stands in the place of the setting of its name."""
     from lorascope.checking import RULES
@@ -197,7 +207,7 @@ def _rules(options: argparse.Namespace, settings: Settings) -> tuple[Rule, ...]:
         if option is not None:
             chosen[name] = _named(option, f"--{name}")
         elif setting is not None:
-            chosen[name] = _named(setting, f"{name} in pyproject.toml")
+            chosen[name] = _named(setting, settings.where(name))
         else:
             chosen[name] = tuple(otherwise)
     return tuple(rule for rule in chosen["select"] if rule not in chosen["ignore"])
@@ -235,13 +245,15 @@ def _of_targets(options: argparse.Namespace, request: CheckRequest) -> CheckedFi
     recipe = Recipe(Tool.PEFT, "--targets", {"target_modules": options.targets})
     with working(f"checking against {request.model}"):
         checked = check_recipe(recipe, Path(), request)
-    return CheckedFile("--targets", (checked,))
+    return CheckedFile("--targets", (checked,), is_file=False)
 
 
 def _of_input(options: argparse.Namespace, paths: list[str], request: CheckRequest) -> CheckedFile:
+    from dataclasses import replace
     from pathlib import Path
 
     from lorascope.api import check_text
+    from lorascope.checking.checked import STANDARD_INPUT
     from lorascope.cli.progress import working
     from lorascope.core.errors import RecipeError
     from lorascope.source.config_file import LARGEST_CONFIG
@@ -256,19 +268,24 @@ def _of_input(options: argparse.Namespace, paths: list[str], request: CheckReque
         content = sys.stdin.buffer.read(LARGEST_CONFIG + 1) if sys.stdin is not None else b""
         if len(content) > LARGEST_CONFIG:
             raise RecipeError(f"Standard input has over {LARGEST_CONFIG:,} bytes.")
-        text = decoded(content, "standard input")
-        return check_text(text, "-", Path("-"), request)
+        text = decoded(content, STANDARD_INPUT)
+        checked = check_text(text, STANDARD_INPUT, Path("-"), request)
+        return replace(checked, path="-", is_file=False)
 
 
 def _of_files(
     paths: list[Path], options: argparse.Namespace, request: CheckRequest
 ) -> tuple[CheckedFile, ...]:
     from lorascope.api import check_files
+    from lorascope.cli.build_ahead import build_ahead
     from lorascope.cli.progress import working
 
     with working("checking") as say:
         files = check_files(
-            paths, request, lambda done, of, path: say(f"checking {done + 1} of {of}: {path}")
+            paths,
+            request,
+            on_file=lambda done, of, path: say(f"checking {done + 1} of {of}: {path}"),
+            on_bases=lambda names: build_ahead(names, request.bases, say),
         )
     if not (options.fix or options.diff):
         return files

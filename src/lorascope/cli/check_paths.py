@@ -26,9 +26,14 @@ def split_model(
         takes_paths: Whether files are expected.
 
     Raises:
-        UsageError: A path is missing, or one argument is too many.
+        UsageError: A path is missing or empty, or one argument is too many.
     """
     paths = list(arguments)
+    if "" in paths:  # an unset variable of a script; as a path it would be this directory
+        raise UsageError(
+            "lorascope check: expected PATH or MODEL, got '', which names nothing.",
+            "For the working directory write a dot: lorascope check .",
+        )
     if model is None and paths and (not takes_paths or (len(paths) > 1 and _is_model(paths[-1]))):
         model = paths.pop()
     if takes_paths and not paths:

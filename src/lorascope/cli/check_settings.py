@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,12 @@ class Settings:
     """Least severity that leads to exit code 1."""
     serve: tuple[str, ...] | None = None
     """Serving engines whose limits count."""
+    path: Path | None = field(default=None, compare=False)
+    """The file; None if there is none."""
+
+    def where(self, key: str) -> str:
+        """Say where a key stands, for messages."""
+        return f"{self.path or _FILE}: {key} of [tool.lorascope]"
 
 
 def read_settings(start: Path) -> Settings:
@@ -55,6 +60,8 @@ def _is_file(path: Path) -> bool:
 
 
 def _table(path: Path) -> Mapping[str, Any] | None:
+    import tomllib
+
     try:
         content = tomllib.loads(read_bounded(path, _LARGEST).decode("utf-8"))
     except LorascopeError as error:
@@ -73,7 +80,7 @@ def _table(path: Path) -> Mapping[str, Any] | None:
 
 
 def _settings(table: Mapping[str, Any], path: Path) -> Settings:
-    known = list(Settings.__dataclass_fields__)
+    known = [each.name for each in fields(Settings) if each.compare]
     for key, value in table.items():
         if key not in known:
             raise UsageError(
@@ -91,4 +98,4 @@ def _settings(table: Mapping[str, Any], path: Path) -> Settings:
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
     }
-    return Settings(**values)
+    return Settings(**values, path=path)

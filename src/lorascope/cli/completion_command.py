@@ -77,6 +77,9 @@ def run(options: argparse.Namespace) -> int:
     for action in commands["rule"]._actions:  # noqa: SLF001 - as below
         if action.metavar == "RULE":
             action.choices = [name for rule in RULES for name in (rule.code, rule.name)]
+    for action in commands["diff"]._actions:  # noqa: SLF001 - as below
+        if action.dest in ("a", "b"):
+            action.complete = shtab.FILE  # type: ignore[attr-defined]  # as below
     for command in commands.values():
         for action in command._actions:  # noqa: SLF001 - argparse has no public list of them
             if isinstance(action.metavar, str) and action.metavar in kinds:

@@ -27,10 +27,15 @@ READER_GONE = 141
 
 def entry_point() -> NoReturn:
     """Run as a process of its own."""
+    prepare_process()
+    sys.exit(main())
+
+
+def prepare_process() -> None:
+    """Set up a process of lorascope's own, before any large library is imported."""
     if not _debugging():
         _silence_libraries()
     _leave_out_bitsandbytes()
-    sys.exit(main())
 
 
 def _leave_out_bitsandbytes() -> None:

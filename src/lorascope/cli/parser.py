@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 
 from lorascope.cli import (
+    adapt_command,
     check_command,
     completion_command,
+    diff_command,
+    export_command,
     inspect_command,
     match_command,
     models_command,
@@ -24,8 +27,11 @@ if TYPE_CHECKING:
 COMMANDS = (
     inspect_command,
     plan_command,
+    export_command,
     check_command,
     match_command,
+    diff_command,
+    adapt_command,
     rule_command,
     models_command,
     schema_command,
@@ -46,11 +52,15 @@ examples:
   lorascope inspect Qwen/Qwen3-8B --names           full names, one a line
   lorascope plan Phi-3-mini --preset attention      targets, counts and size
   lorascope plan Qwen/Qwen3-8B -o adapter           write adapter/adapter_config.json
+  lorascope export Qwen/Qwen3-8B --preset attention --to axolotl
+                                                    the same in a trainer's words
   lorascope match Llama-3.1-8B --targets q_proj,v_proj
                                                     what a target list hits
   lorascope check train.yaml                        what is wrong with a configuration
+  lorascope adapt ./adapter --serve vllm -o served  the same adapter, as an engine reads it
+  lorascope diff train.yaml ./adapter               what differs between two in effect
 
-exit codes: 0 fine, 1 findings, 2 the request could not be carried out, 130 interrupted"""
+exit codes: 0 fine, 1 findings or differences, 2 it could not be carried out, 130 interrupted"""
 
 
 def build_parser() -> tuple[Parser, dict[str, argparse.ArgumentParser]]:

@@ -9,6 +9,8 @@ from lorascope.cli.common import add_model, add_output
 
 TYPE_CHECKING = False  # as `typing` has it, which takes a while to import
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lorascope.cli.plan_memory import MemoryRequest
     from lorascope.core.inventory import Inventory
     from lorascope.planning import Fitted, PlanRequest
@@ -22,6 +24,8 @@ examples:
   lorascope plan Llama-3.1-8B --batch-size 4 --seq-len 1024 --memory-facts
                                                             what a training step takes
   lorascope plan Llama-3.1-8B --task math --max-memory 24GiB
+  lorascope plan Llama-3.1-8B --preset extended --serve vllm,sglang,llama.cpp
+                                                            one that all of these serve alike
   lorascope plan Phi-3-mini --compare                       all presets side by side
   lorascope plan Phi-3-mini --compare --plot memory.svg     and by memory
   lorascope plan Phi-3-mini --preset ffn -o adapter         write adapter/adapter_config.json
@@ -73,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     from lorascope.cli.plan_memory import memory_request
 
     check(options)
-    request, memory = _request(options), memory_request(options)
+    request, memory = request_of(options), memory_request(options)
     if options.plot is not None:
         from pathlib import Path
 
@@ -122,7 +126,20 @@ def _print(fitted: Fitted, inventory: Inventory, options: argparse.Namespace) ->
         output.show(plan_text(fitted.plan, inventory, width, fitted, options.max_memory))
 
 
-def _request(options: argparse.Namespace) -> PlanRequest:
+def _engines(names: Sequence[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    from lorascope.core.errors import PlanError, SpecificationError
+    from lorascope.serving.asked import asked_engines
+
+    try:
+        return asked_engines(names)
+    except SpecificationError as error:
+        raise PlanError(f"--serve: {error.what}", error.hint) from error
+
+
+def request_of(options: argparse.Namespace) -> PlanRequest:
+    """Return what the options ask of a plan."""
     from lorascope.api import installed_peft
     from lorascope.planning import PlanRequest
 
@@ -143,6 +160,7 @@ def _request(options: argparse.Namespace) -> PlanRequest:
         exclude=tuple(options.exclude),
         towers=tuple(options.tower),
         experts=options.experts,
+        serve=_engines(options.serve or ()),
         # Beside scores it limits the choice of modules instead of choosing the rank.
         max_params=options.max_params if options.scores is None else None,
     )

@@ -105,6 +105,13 @@ def add_numbers(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--rslora", action="store_true", help="scale by alpha/sqrt(r) (rsLoRA)")
     group.add_argument("--dora", action="store_true", help="train magnitudes as well (DoRA)")
     group.add_argument("--init", metavar="NAME", help="initialization, for example pissa")
+    group.add_argument(
+        "--serve",
+        type=values.names,
+        metavar="ENGINE,...",
+        help="only what all of these engines serve as it is trained: vllm, sglang, llama.cpp, tgi,"
+        " lorax, peft",
+    )
 
 
 def add_budgets(group: argparse._ArgumentGroup) -> None:

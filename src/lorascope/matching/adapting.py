@@ -100,12 +100,24 @@ def adapt_modules(
     """
     values = values_for(list(chosen), spec, regex)
     adapted: dict[str, Adapted] = {}
+    known: dict[tuple[object, ...], tuple[AdapterTensor, ...]] = {}
     for path, (entry, reason) in chosen.items():
         module = modules[path]
         _check_reachable(path, adapted)
         check_mamba(path, model)
-        check_module(module, values.rank(path), spec)
-        tensors = module_tensors(module, values.rank(path), spec)
+        rank = values.rank(path)
+        check_module(module, rank, spec)
+        alike = (
+            module.kind,
+            module.in_features,
+            module.out_features,
+            module.kernel,
+            module.groups,
+            rank,
+        )
+        tensors = known.get(alike)
+        if tensors is None:
+            tensors = known[alike] = module_tensors(module, rank, spec)
         adapted[path] = Adapted(
             target=values.target(path, entry, reason, total(tensors)),
             module=path,

@@ -61,7 +61,12 @@ class Tensor:
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """One module, by identity."""
+    """One module, by identity.
+
+    A layer of LoRA holds the adapter's tensors itself, under names with dots
+    (`lora_A.default.weight`), until `unfold_lora` makes modules of its inner parts: there may be
+    thousands of layers, and hardly ever does anything name a part of one.
+    """
 
     type: NodeType = NodeType.PLAIN
     children: dict[str, Node] = field(default_factory=dict)
@@ -200,20 +205,44 @@ def put_lora(
     if attention and (inner := target.children.get("out_proj")) is not None:
         target.children["out_proj"] = _lora_layer(inner, NodeType.LORA)
     for tensor in tensors:
-        *way, name = tensor.name.split(".")
-        node = layer
-        for part in way:
-            node = node.children.setdefault(part, Node())
-        node.tensors[name] = Tensor(tensor.shape, trainable=True, is_adapter=True)
+        holder, name = layer, tensor.name
+        first, _, rest = name.partition(".")
+        while first in holder.children:  # of an attention's `base_layer.out_proj`
+            holder, name = holder.children[first], rest
+            first, _, rest = name.partition(".")
+        holder.tensors[name] = Tensor(tensor.shape, trainable=True, is_adapter=True)
     parent.children[path.rpartition(".")[2]] = layer
 
 
 def _lora_layer(base: Node, type_: NodeType) -> Node:
-    layer = Node(type=type_, children={"base_layer": base})
+    return Node(type=type_, children={"base_layer": base})
+
+
+def unfold_lora(root: Node, ends: Iterable[str]) -> None:
+    """Make modules of the inner parts of all LoRA layers, if one of `ends` may name any."""
+    if not any(map(_may_name_part, ends)):
+        return
+    for _, node in list(named_nodes(root)):
+        if node.type.is_lora and list(node.children) == ["base_layer"]:
+            _unfold(node)
+
+
+def _may_name_part(end: str) -> bool:
+    parts = (part for name in _LORA_CHILDREN for part in (name, f"{name}.default"))
+    return any(part.endswith(end) or end.endswith(f".{part}") for part in parts)
+
+
+def _unfold(layer: Node) -> None:
+    folded, layer.tensors = layer.tensors, {}
     for name in _LORA_CHILDREN:
         layer.children[name] = Node(type=NodeType.COLLECTION)
     layer.children["lora_dropout"].children["default"] = Node()
-    return layer
+    for path, tensor in folded.items():
+        *way, name = path.split(".")
+        node = layer
+        for part in way:
+            node = node.children.setdefault(part, Node())
+        node.tensors[name] = tensor
 
 
 def put_saved(root: Node, path: str, *, tied_to: Node | None = None) -> Node:

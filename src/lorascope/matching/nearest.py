@@ -10,7 +10,7 @@ from lorascope.core.inventory import Inventory, Module
 from lorascope.core.roles import Kind, Role
 from lorascope.matching.names import EntryList, parameter_names
 from lorascope.matching.result import EntryMatch, Where
-from lorascope.matching.usual_names import FUSED_NAMES, ROLES_OF_NAME
+from lorascope.matching.usual_names import FUSED_NAMES, LATENT_ROLES, ROLES_OF_NAME
 
 _MOST = 3
 """Names given for one entry."""
@@ -119,9 +119,12 @@ class _Names:
         return tuple(found)[:_MOST]
 
     def _alike(self, name: str) -> Iterable[str]:
-        doing = [self._of_role.get(role, {}) for role in ROLES_OF_NAME.get(name, ())]
-        same = next((names for names in doing if names), None)
-        if same is not None and name.lower() not in FUSED_NAMES:
-            return same
+        in_case = [end for end in self._ends if end.lower() == name.lower()]
+        if in_case:
+            return in_case
+        roles = [role for role in ROLES_OF_NAME.get(name, ()) if self._of_role.get(role)]
+        doing = [self._of_role[role] for role in roles]
+        if roles and roles[0] not in LATENT_ROLES and name.lower() not in FUSED_NAMES:
+            return doing[0]
         together = dict.fromkeys(each for names in doing for each in names)
         return together or get_close_matches(name, self._ends, n=_MOST)

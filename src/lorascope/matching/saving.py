@@ -15,6 +15,7 @@ from lorascope.matching.injected import (
     named_nodes,
     put_saved,
     set_trainable,
+    unfold_lora,
 )
 from lorascope.matching.names import Endings, ancestors
 from lorascope.matching.result import SavedModule
@@ -45,6 +46,7 @@ def save_modules(
     saved_paths: set[str] = set()
     if not entries:
         return saved
+    unfold_lora(root, entries)
     paths = [path for path, _ in named_nodes(root, duplicates=True)]
     for path, entry in _named(paths, entries):
         wrapper = _existing_wrapper(root, path, entry)

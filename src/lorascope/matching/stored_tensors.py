@@ -53,11 +53,9 @@ def adapter_tensors(
 
     Source: peft 0.21.2, `utils/save_and_load.py`, `get_peft_model_state_dict`.
     """
+    for _, tensor in lora_tensors(inventory, adapted, config):
+        yield tensor
     spec = LoraSpec.from_dict(config)
-    holders = _nested(inventory, adapted)
-    for each in adapted:
-        holder = holders.get(each.module.path, f"{_PREFIX}{each.module.path}")
-        yield from _lora_tensors(each, holder, spec)
     base = base_dtype(inventory.model.dtype)
     for path in saved:
         yield from _copied(inventory, path, base)
@@ -67,6 +65,18 @@ def adapter_tensors(
     # PEFT asks a list for these exact names, and a string not at all.
     if isinstance(spec.target_modules, tuple) and EMBEDDING_NAMES & set(spec.target_modules):
         yield from _embeddings(inventory, wrappers, base)
+
+
+def lora_tensors(
+    inventory: Inventory, adapted: Sequence[Adapted], config: Mapping[str, Any]
+) -> Iterator[tuple[Adapted, Tensor]]:
+    """LoRA's own tensors of `adapter_tensors`, each with the module that it adapts."""
+    spec = LoraSpec.from_dict(config)
+    holders = _nested(inventory, adapted)
+    for each in adapted:
+        holder = holders.get(each.module.path, f"{_PREFIX}{each.module.path}")
+        for tensor in _lora_tensors(each, holder, spec):
+            yield each, tensor
 
 
 def base_dtype(dtype: str | None) -> str:

@@ -18,6 +18,7 @@ from lorascope.matching.injected import (
     named_nodes,
     put_tokens,
     trained_layer,
+    unfold_lora,
 )
 from lorascope.matching.result import TrainedTokens
 
@@ -144,6 +145,7 @@ def _wrap_tied(root: Node, name: str, rows: Tensor) -> list[TrainedTokens]:
 
 
 def _ending_with(root: Node, name: str) -> list[str]:
+    unfold_lora(root, [name])
     return [path for path, _ in named_nodes(root, duplicates=True) if path.endswith(name)]
 
 

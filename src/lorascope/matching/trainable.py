@@ -69,7 +69,7 @@ def count_trainable(
     root = build_tree(inventory)
     for each in adapted:
         put_lora(root, each.module, each.tensors, attention=each.attention)
-    _freeze_base(root, behaviour)
+    _freeze_base(root, keeps_lora=behaviour.lora_in_name_stays_trainable and _has_lora(inventory))
     biases = _train_biases(root, spec, behaviour)
     saved = save_modules(root, spec.modules_to_save or ())
     if tied_saved:
@@ -92,16 +92,21 @@ def _only_adapters(
         return False
     if spec.trainable_token_indices is not None:
         return False
-    return not behaviour.lora_in_name_stays_trainable or not any(
+    return not behaviour.lora_in_name_stays_trainable or not _has_lora(inventory)
+
+
+def _has_lora(inventory: Inventory) -> bool:
+    """Whether a parameter of the bare model is called as those of an adapter are."""
+    return any(
         "lora_" in f"{module.path}.{parameter.name}"
         for module in inventory.modules
         for parameter in module.parameters
     )
 
 
-def _freeze_base(root: Node, behaviour: Behaviour) -> None:
+def _freeze_base(root: Node, *, keeps_lora: bool) -> None:
     kept: set[int] = set()
-    if behaviour.lora_in_name_stays_trainable:
+    if keeps_lora:
         kept = {id(tensor) for name, tensor in named_tensors(root) if "lora_" in name}
     for tensor in all_tensors(root):
         if not tensor.is_adapter and id(tensor) not in kept:

@@ -6,9 +6,18 @@ from collections.abc import Mapping, Sequence
 
 from lorascope.core.roles import Role
 
-_Q = (Role.ATTENTION_Q, Role.ATTENTION_QKV, Role.ATTENTION_QK, Role.ATTENTION_QKVO)
-_K = (Role.ATTENTION_K, *_Q[1:], Role.ATTENTION_KV)
-_V = (Role.ATTENTION_V, Role.ATTENTION_QKV, Role.ATTENTION_KV, Role.ATTENTION_QKVO)
+_Q_LATENT = (Role.ATTENTION_Q_B, Role.ATTENTION_Q_A)
+_KV_LATENT = (Role.ATTENTION_KV_B, Role.ATTENTION_KV_A)
+_FUSED_Q = (Role.ATTENTION_QKV, Role.ATTENTION_QK, Role.ATTENTION_QKVO)
+_Q = (Role.ATTENTION_Q, *_FUSED_Q, *_Q_LATENT)
+_K = (Role.ATTENTION_K, *_FUSED_Q, Role.ATTENTION_KV, *_KV_LATENT)
+_V = (
+    Role.ATTENTION_V,
+    Role.ATTENTION_QKV,
+    Role.ATTENTION_KV,
+    Role.ATTENTION_QKVO,
+    *_KV_LATENT,
+)
 _O = (Role.ATTENTION_O, Role.ATTENTION_QKVO)
 _QKV = (Role.ATTENTION_QKV, Role.ATTENTION_Q, Role.ATTENTION_K, Role.ATTENTION_V)
 _GATE = (Role.FFN_GATE, Role.FFN_GATE_UP, Role.MOE_EXPERTS_GATE, Role.MOE_EXPERTS_GATE_UP)
@@ -28,6 +37,9 @@ ROLES_OF_NAME: Mapping[str, Sequence[Role]] = {
     "gate_up_proj": _GATE_UP,
 }
 """Names that target lists are written with → the roles that do that work, the closest first."""
+
+LATENT_ROLES = frozenset({*_Q_LATENT, *_KV_LATENT})
+"""Roles of the two steps of which latent attention makes a projection: both may be meant."""
 
 FUSED_NAMES = frozenset({"qkv_proj", "qkv", "query_key_value", "c_attn", "wqkv", "gate_up_proj"})
 """Names of projections that stand for several, so that several may be what is meant."""

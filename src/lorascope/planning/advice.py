@@ -232,7 +232,7 @@ def _written(
 ) -> Iterator[Advice]:
     """What follows from the form that the configuration takes."""
     yield from _by_parameter(request, planned, config)
-    if config["rank_pattern"]:
+    if config["rank_pattern"] and not request.serve:
         yield from _mixed_ranks(request)
     if request.init == "eva":
         yield Advice(

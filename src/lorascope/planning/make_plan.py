@@ -37,9 +37,19 @@ def make_plan(inventory: Inventory, request: PlanRequest | None = None) -> Plan:
 
     Raises:
         PlanError: The model has no such roles, an option names what it does not have, PEFT takes
-            no such combination, or nothing fits `max_params`.
+            no such combination, nothing fits `max_params`, or an engine of `serve` does not serve
+            it as it is trained.
     """
     request = request or PlanRequest()
+    if request.serve:
+        from lorascope.planning.serving import served_plan
+
+        return served_plan(inventory, request, _made)
+    return _made(inventory, request)[0]
+
+
+def _made(inventory: Inventory, request: PlanRequest) -> tuple[Plan, Match]:
+    """Work a request out, serving engines aside."""
     check_filters(inventory, request)
     selection = select(inventory, request)
     wanted = tuple(planned(each.module, inventory) for each in selection.chosen)
@@ -53,7 +63,7 @@ def make_plan(inventory: Inventory, request: PlanRequest | None = None) -> Plan:
     check_ranks(request, selection, unit)
     advice = advise(inventory, request, selection, wanted, config)
     plan = plan_of_match(inventory, selection.name, config, found, advice)
-    return replace(plan, findings=(*plan.findings, *disagreeing(inventory)))
+    return replace(plan, findings=(*plan.findings, *disagreeing(inventory))), found
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +83,8 @@ class _Draft:
         expected = self._scales(unit)
         refusal: LorascopeError | None = None
         for fields in candidates(self.inventory, self.wanted, self.saved):
+            if self.request.listed and isinstance(fields.target_modules, str):
+                continue
             config = self._config(fields, unit)
             try:
                 found = match(

@@ -65,6 +65,13 @@ class PlanRequest:
     """Most trainable parameters; the rank becomes the largest that keeps to it."""
     peft_version: str = NEWEST
     """The PEFT release that shall carry the plan out."""
+    serve: Sequence[str] = ()
+    """Serving engines that shall all serve the plan as it is trained, by their names in
+    `lorascope.serving.engines`."""
+    uniform: bool = False
+    """Whether all targets get the rank and alpha of the main ones."""
+    listed: bool = False
+    """Whether the targets are never written as a regular expression."""
 
     def __post_init__(self) -> None:
         _one_of("--preset", self.preset, tuple(PRESETS))
@@ -87,6 +94,7 @@ class PlanRequest:
         if self.only is not None and (isinstance(self.only, str) or not self.only):
             raise PlanError(f"only is {self.only!r}; expected full names of modules.")
         _check_version(self.peft_version)
+        _check_engines(self.serve)
         self._check_combinations()
         _ = self.parsed_roles, self.parsed_layers, self.parsed_towers
 
@@ -119,6 +127,11 @@ class PlanRequest:
     def starts_from_weights(self) -> bool:
         """Whether the LoRA matrices are initialized from the model's weights or from data."""
         return self.init not in (True, False, "gaussian")
+
+    @property
+    def has_own_ranks(self) -> bool:
+        """Whether a role of the list is given a rank of its own."""
+        return any(role.rank is not None for role in self.parsed_roles)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -185,6 +198,16 @@ def _check_version(peft_version: str) -> None:
         behaviour_of(peft_version)
     except SpecificationError as error:
         raise PlanError(f"peft_version: {error.what}", error.hint) from error
+
+
+def _check_engines(names: object) -> None:
+    if isinstance(names, str) or not isinstance(names, Sequence):
+        raise PlanError(f"--serve is {names!r}; expected a list of serving engines.")
+    if names:
+        from lorascope.serving.engines import engines
+
+        for name in names:
+            _one_of("--serve", name, tuple(engines()))
 
 
 def _whole(option: str, value: object, least: int, most: int | None) -> None:

@@ -94,18 +94,27 @@ def select(inventory: Inventory, request: PlanRequest) -> Selection:
             _layer_hint(usable),
         )
     divisor = _expert_divisor(inventory, request)
+    main = RankRule(wishes[0].weight)
     return Selection(
         name=request.preset_name,
         chosen=tuple(
-            Chosen(m, RankRule(w.weight, divisor if m.role in EXPERTS else 1)) for m, w in kept
+            Chosen(m, _rule(m, w, main, divisor, uniform=request.uniform)) for m, w in kept
         ),
         unit=unit,
-        main=RankRule(wishes[0].weight),
+        main=main,
         towers=towers,
         experts=any(m.role in EXPERTS for m, _ in kept),
         left_out=tuple(m for m, _ in meant if is_hazardous(m)),
         missing=missing,
     )
+
+
+def _rule(
+    module: Module, wish: Wish, main: RankRule, expert_divisor: int, *, uniform: bool
+) -> RankRule:
+    if uniform:
+        return main
+    return RankRule(wish.weight, expert_divisor if module.role in EXPERTS else 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def candidates(
         targets: What to hit.
         saved: Paths of modules saved whole; PEFT leaves them and all below out by itself.
     """
-    ordered = sorted(targets, key=lambda target: _place(target.module.role))
+    ordered = sorted(targets, key=lambda target: place(target.module.role))
     modules = [t.name for t in ordered if not t.is_parameter]
     parameters = _parameter_names(inventory, [t.name for t in ordered if t.is_parameter])
     if not modules:
@@ -89,7 +89,7 @@ def candidates(
         )
 
 
-def _place(role: Role) -> int:
+def place(role: Role) -> int:
     """Entries stand in the order q, k, v, o, gate, up, down, whatever a model's own order is."""
     return next((i for i, roles in enumerate(_WORD_ORDER) if role in roles), len(_WORD_ORDER))
 
