@@ -108,4 +108,10 @@ def test_no_plan_has_trouble(name: str, engine: str) -> None:
         left = troubles(engines()[engine], model, found)
         assert all(each.severity is Severity.OPTION for each in left)
         assert all(each.scaling == 2 for each in found.targets)
-    assert made >= 4
+    assert made >= (0 if (name, engine) == ("Qwen2.5-VL-7B", "tgi") else 4)
+
+
+def test_an_engine_that_adapts_nothing_of_a_model() -> None:
+    model = lorascope.inspect("Qwen2.5-VL-7B")
+    with pytest.raises(PlanError, match=r"by Text Generation Inference \(3\.3\.7\): it "):
+        make_plan(model, PlanRequest(serve=("tgi",)))

@@ -36,14 +36,18 @@ def served_plan(inventory: Inventory, request: PlanRequest, make: Make) -> Plan:
     """
     asked = tuple(engines()[name] for name in request.serve)
     said: list[Advice] = []
+    plan, match = make(inventory, request)
     for _ in range(_MOST_STEPS):
-        plan, match = make(inventory, request)
         found = [each for engine in asked for each in troubles(engine, inventory, match)]
         hard = [each for each in found if each.severity is not Severity.OPTION]
         if not hard:
             return replace(plan, advice=(*plan.advice, *said, *_served(asked, found)))
         request, advice = _changed(request, hard)
         said.append(advice)
+        try:
+            plan, match = make(inventory, request)
+        except PlanError:  # nothing is left
+            raise _none(hard) from None
     raise _none(hard)
 
 

@@ -35,8 +35,11 @@ class Feature(StrEnum):
     """Biases of the base model that `bias` trains."""
     LORA_BIAS = "lora_bias"
     TRAINABLE_TOKENS = "trainable_tokens"
+    LAYER_REPLICATION = "layer_replication"
+    CHANGED_BASE = "changed_base"
+    """An `init_lora_weights` that changes the base model's weights as training starts."""
     PATTERNS = "patterns"
-    """A rank or alpha pattern whose value is another than the global one."""
+    """Targets whose rank is another than the global one; see `scale` for their alphas."""
     REGEX_TARGETS = "regex_targets"
     TIED_HEAD = "tied_head"
     """LoRA on an output layer that shares its weight with the embedding."""
@@ -44,12 +47,20 @@ class Feature(StrEnum):
     """LoRA on a projection in some layers only."""
     EXPERT_PARAMETERS = "expert_parameters"
     PERCEPTION_TOWER = "perception_tower"
+    RANK = "rank"
+    """A rank above the limit that the engine was started with."""
+    UNKNOWN_NAME = "unknown_name"
+    """LoRA on a module that the engine has not, or not as a layer that it adapts."""
+    UNSUPPORTED_MODEL = "unsupported_model"
+    """An adapter of a model whose class takes none in the engine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
     """One engine; the fields are explained in `engines.toml`."""
 
+    name: str
+    """As a user gives it; the key of its table."""
     title: str
     version: str
     source: tuple[str, ...]
@@ -60,6 +71,14 @@ class Engine:
     refuses: frozenset[Feature]
     ignores: frozenset[Feature]
     needs: Mapping[Feature, str]
+    saves: frozenset[str]
+    names: frozenset[str]
+    paths: tuple[str, ...]
+
+    @property
+    def shown(self) -> str:
+        """Title and the version that was read."""
+        return f"{self.title} {self.version}"
 
     def scale_of(self, target: MatchedTarget, spec: LoraSpec) -> float:
         """Return what it multiplies the product of a target by."""
@@ -95,13 +114,14 @@ def read_engines(text: str) -> Mapping[str, Engine]:
 
 
 def _engine(name: str, row: dict[str, Any]) -> Engine:
-    known = {field.name for field in fields(Engine)}
+    known = {field.name for field in fields(Engine)} - {"name"}
     if row.keys() != known:
         raise ValueError(f"engines.toml, {name}: keys {sorted(row.keys() ^ known)}")
     ranks = tuple(int(rank) for rank in row["ranks"])
     if list(ranks) != sorted(ranks) or bool(ranks) != bool(row["rank_option"]):
         raise ValueError(f"engines.toml, {name}: ranks {ranks}, option {row['rank_option']!r}")
     return Engine(
+        name=name,
         title=str(row["title"]),
         version=str(row["version"]),
         source=tuple(map(str, row["source"])),
@@ -112,4 +132,7 @@ def _engine(name: str, row: dict[str, Any]) -> Engine:
         refuses=frozenset(map(Feature, row["refuses"])),
         ignores=frozenset(map(Feature, row["ignores"])),
         needs={Feature(feature): str(option) for feature, option in row["needs"].items()},
+        saves=frozenset(map(str, row["saves"])),
+        names=frozenset(map(str, row["names"])),
+        paths=tuple(map(str, row["paths"])),
     )
