@@ -115,6 +115,7 @@ def main() -> int:
     parser.add_argument("--write", type=Path, help="Markdown file to write")
     parser.add_argument("--runs", type=int, default=5, help="runs of the single adapter")
     arguments = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # both sides run from bytecode, as installed
     with tempfile.TemporaryDirectory() as folder:
         rows = measured(Path(folder), arguments.runs)
     table = markdown(rows)

@@ -31,7 +31,7 @@ beside `schema_version` (see [output](output.md)).
 | code | meaning |
 | --- | --- |
 | 0 | fine |
-| 1 | `check` has findings at or above `--severity` |
+| 1 | `check` has findings at or above `--severity`; what `diff` compares differs |
 | 2 | the request could not be carried out: one message says why, nothing is left half-written; \
 also where PEFT would refuse what `match` was asked, and where `check` could not read or check \
 something, which their answers then say |

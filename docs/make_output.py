@@ -16,8 +16,9 @@ HEAD = """\
 
 Written by `python docs/make_output.py` from the schemas; a test checks that it is current.
 
-`inspect`, `plan`, `match`, `check` and `models` take `--json`. What they then print keeps to a
-schema (JSON Schema 2020-12), which `lorascope schema NAME` prints. Two promises hold:
+`inspect`, `plan`, `export`, `match`, `check`, `diff` and `models` take `--json`. What they then
+print keeps to a schema (JSON Schema 2020-12), which `lorascope schema NAME` prints. Two promises
+hold:
 
 - A later release may add fields under the same `schema_version`, so readers should ignore fields
   that they do not know.

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from check_models import inventory
+from peft import LoraConfig, get_peft_model
+from transformers import T5Config, T5ForConditionalGeneration
 
 from lorascope.build import build_model
 from lorascope.checking import subject_of
@@ -63,3 +66,17 @@ def test_effective_configuration_is_what_peft_trains(origin: str, text: str, mod
         assert of_lorascope(subject.match) == verdict
     else:
         assert subject.refused is not None
+
+
+def test_task_type_changes_nothing_for_lora_on_an_encoder_and_decoder() -> None:
+    """CAUSAL_LM on T5 is no finding: PEFT trains and generates as with SEQ_2_SEQ_LM."""
+    sizes = {"d_model": 16, "d_kv": 4, "d_ff": 32, "num_layers": 1, "num_heads": 4}
+    config = T5Config(**sizes, vocab_size=32, decoder_start_token_id=0)
+    ids, answers = torch.arange(3, 13).reshape(2, 5), []
+    for task in ("CAUSAL_LM", "SEQ_2_SEQ_LM"):
+        torch.manual_seed(0)
+        lora = LoraConfig(r=2, target_modules=["q"], task_type=task, init_lora_weights=False)
+        model = get_peft_model(T5ForConditionalGeneration(config), lora).eval()
+        written = model.generate(input_ids=ids, max_new_tokens=4).tolist()
+        answers.append((float(model(input_ids=ids, labels=ids).loss.detach()), written))
+    assert answers[0] == answers[1]

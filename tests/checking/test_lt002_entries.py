@@ -49,3 +49,32 @@ def test_a_pattern_that_a_tool_makes_counts_for_the_word_that_asks_for_it() -> N
     [entry] = checked.entries
     assert (entry.entry, entry.matched) == ("all-linear", len(checked.targets))
     assert entry.matched == 28 * 7
+
+
+def test_upper_and_lower_case_alone_are_mended() -> None:
+    [finding] = findings(Example("Llama-3.1-8B", {"target_modules": ["Q_proj", "v_proj"]}))
+    assert (finding.code, finding.severity, finding.entry) == ("LT002", "warning", "Q_proj")
+    assert finding.hint == "Write 'q_proj'."
+    assert finding.edits[0].value == ("q_proj",)
+    [listed] = findings(Example("Llama-3.1-8B", {"target_modules": ["Q_PROJ", "q_proj"]}))
+    assert listed.hint == "'q_proj' is listed already; remove it."
+    assert listed.edits[0].value == ()
+
+
+def test_upper_and_lower_case_where_nothing_else_matches_is_an_error() -> None:
+    names = {"target_modules": ["self_attn.Q_Proj", "attn_x"]}
+    found = findings(Example("Llama-3.1-8B", names))
+    assert [(each.code, each.severity) for each in found] == [
+        ("LT002", "error"),
+        ("LT002", "warning"),
+    ]
+    assert found[0].edits[0].value == ("self_attn.q_proj",)
+
+
+def test_latent_attention_has_two_steps_for_what_others_make_in_one() -> None:
+    checked = subject(Example("DeepSeek-V3", {"target_modules": ["q_proj", "k_proj", "v_proj"]}))
+    assert {entry.entry: entry.nearest for entry in checked.entries} == {
+        "q_proj": ("q_b_proj", "q_a_proj"),
+        "k_proj": ("kv_b_proj", "kv_a_proj_with_mqa"),
+        "v_proj": ("kv_b_proj", "kv_a_proj_with_mqa"),
+    }

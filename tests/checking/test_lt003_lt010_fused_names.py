@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from check_models import inventory, subject
+from check_models import codes, inventory, subject
 from one_rule import found
 
 from builders import container, inventory_of, linear
@@ -21,14 +21,19 @@ _LLAMA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_
 
 def test_llamas_names_on_phi3_adapt_two_of_seven() -> None:
     config = {"target_modules": _LLAMA}
-    [finding] = found(LT003, "Phi-3-mini", config)
-    assert finding.severity == "warning"
-    assert "Of 7 entries only o_proj, down_proj" in finding.message
-    assert "64 modules" in finding.message
-    assert "66% of the weights" in finding.message
     fused = found(LT010, "Phi-3-mini", config)
     assert {finding.severity for finding in fused} == {"error"}
-    assert {finding.entry for finding in fused} == {"q_proj", "gate_proj"}
+    told = {finding.entry: finding.message for finding in fused}
+    assert told.keys() == {"q_proj", "gate_proj"}
+    assert "because other entries match: 23.7% of the weights stay frozen" in told["q_proj"]
+    assert "42.2% of the weights stay frozen" in told["gate_proj"]
+
+
+def test_fused_names_are_told_once() -> None:
+    assert codes("Phi-3-mini", {"target_modules": _LLAMA}) == ["LT010", "LT010"]
+    assert codes("Phi-3-mini", {"target_modules": ["q_proj", "v_proj", "o_proj"]}) == ["LT010"]
+    [alone] = found(LT010, "Phi-3-mini", {"target_modules": ["q_proj", "v_proj"]})
+    assert alone.message.endswith("None of its 32 is adapted.")
 
 
 def test_fused_names_replace_all_parts_at_once() -> None:

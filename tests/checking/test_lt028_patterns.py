@@ -33,11 +33,12 @@ def test_key_behind_a_wider_one() -> None:
     assert found(RULE, "Llama-3.1-8B", config) == ()
 
 
-@pytest.mark.parametrize("engine", ["vllm", "tgi", "lorax"])
+@pytest.mark.parametrize("engine", ["tgi", "lorax"])
 def test_engine_with_one_scale_for_all(engine: str) -> None:
     [finding] = found(RULE, "Llama-3.1-8B", _MIXED, engines=(engine,))
     assert finding.severity == "error"
-    assert "trained at the scale 4 and served at 2" in finding.message
+    said = "x0.5 on 32 modules (up_proj), trained at the scale 4 and served at 2."
+    assert finding.message.endswith(said)
     assert found(RULE, "Llama-3.1-8B", _CONSTANT, engines=(engine,)) == ()
 
 
@@ -47,9 +48,15 @@ def test_llama_cpp_divides_by_each_rank() -> None:
     assert "trained at the scale 2 and served at 4" in finding.message
 
 
-@pytest.mark.parametrize("engine", ["peft", "sglang"])
+@pytest.mark.parametrize("engine", ["peft", "vllm", "sglang"])
 def test_engine_that_reads_or_refuses_patterns(engine: str) -> None:
     assert found(RULE, "Llama-3.1-8B", _MIXED, engines=(engine,)) == ()
+
+
+def test_alpha_alone_is_not_read_by_sglang() -> None:
+    config = {"target_modules": ["q_proj", "v_proj"], "alpha_pattern": {"v_proj": 32}}
+    [finding] = found(RULE, "Llama-3.1-8B", config, engines=("sglang",))
+    assert "x0.25 on 32 modules (v_proj)" in finding.message
 
 
 def test_rewritten_experts_keep_their_scale() -> None:

@@ -9,8 +9,8 @@ from check_models import subject
 from one_rule import found
 
 from lorascope.checking import Example, findings_of
-from lorascope.serving.engines import engines, read_engines
 from lorascope.checking.rules.lt030_engine_limit import RULE
+from lorascope.serving.engines import engines
 
 _QV = {"target_modules": ["q_proj", "v_proj"]}
 
@@ -23,7 +23,7 @@ _QV = {"target_modules": ["q_proj", "v_proj"]}
         ("vllm", {"bias": "all"}, "bias"),
         ("vllm", {"r": 1024}, "r"),
         ("sglang", {"rank_pattern": {"q_proj": 4}}, "rank_pattern"),
-        ("sglang", {"target_modules": r".*\.q_proj"}, "target_modules"),
+        ("sglang", {"target_modules": r".*\.(q|v)_proj"}, "target_modules"),
         ("sglang", {"use_rslora": True}, "use_rslora"),
         ("llama.cpp", {"use_rslora": True}, "use_rslora"),
         ("llama.cpp", {"modules_to_save": ["embed_tokens"]}, "modules_to_save"),
@@ -59,7 +59,9 @@ def test_tower_needs_an_option() -> None:
 def test_experts_as_parameters() -> None:
     config = {"target_modules": ["q_proj"], "target_parameters": ["experts.down_proj"]}
     assert found(RULE, "Qwen3-30B-A3B", config, engines=("llama.cpp",))
-    assert found(RULE, "Qwen3-30B-A3B", config, engines=("vllm",)) == ()
+    [finding] = found(RULE, "Qwen3-30B-A3B", config, engines=("vllm",))
+    assert finding.severity == "warning"
+    assert "--enable-mixed-moe-lora-format" in finding.hint
 
 
 @pytest.mark.parametrize("engine", list(engines()))
@@ -85,19 +87,42 @@ def test_without_a_model_the_configuration_alone_is_judged() -> None:
     assert [finding.where for finding in findings_of(alone, (RULE,))] == ["use_dora"]
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "error"),
-    [
-        ('title = "vLLM"', 'title = "vLLM"\nextra = 1', "extra"),
-        ('scale = "one-for-all"', 'scale = "other"', "other"),
-        ('refuses = ["dora"', 'refuses = ["unknown"', "unknown"),
-        ("ranks = [1, 8", "ranks = [8, 1", "ranks"),
-    ],
-)
-def test_schema_of_the_data_is_closed(old: str, new: str, error: str) -> None:
-    from importlib.resources import files
+def test_a_name_that_the_engine_joins_already() -> None:
+    config = {"target_modules": ["qkv_proj", "gate_up_proj", "down_proj"]}
+    assert found(RULE, "Phi-3-mini", config, engines=("vllm",)) == ()
+    [finding] = found(RULE, "Phi-3-mini", config, engines=("tgi",))
+    assert "LoRA on 32 of gate_up_proj" in finding.message
+    assert "leaves it out without an error" in finding.message
 
-    text = files("lorascope.checking").joinpath("engines.toml").read_text("utf-8")
-    assert old in text
-    with pytest.raises(ValueError, match=error):
-        read_engines(text.replace(old, new))
+
+def test_a_head_that_the_class_does_not_adapt() -> None:
+    config = {"target_modules": ["q_proj", "lm_head"]}
+    [finding] = found(RULE, "Qwen2.5-0.5B", config, engines=("vllm",))
+    assert "expected target modules in" in finding.message
+    assert found(RULE, "Llama-3.1-8B", config, engines=("vllm",)) == ()
+
+
+def test_a_model_that_takes_no_adapters() -> None:
+    config = {"target_modules": ["query_key_value"]}
+    [finding] = found(RULE, "Falcon-7B", config, engines=("vllm",))
+    assert (finding.entry, finding.severity) == ("query_key_value", "error")
+    assert "its class for FalconForCausalLM takes no adapters" in finding.message
+
+
+def test_an_engine_without_a_class_for_the_model_is_a_warning() -> None:
+    [finding] = found(RULE, "T5-base", {"target_modules": ["q", "v"]}, engines=("vllm",))
+    assert (finding.entry, finding.severity) == ("T5ForConditionalGeneration", "warning")
+    assert "has no class of its own" in finding.message
+
+
+def test_half_of_a_joined_layer_at_sglang() -> None:
+    config = {"target_modules": ["v_proj", "o_proj"]}
+    [finding] = found(RULE, "Llama-3.1-8B", config, engines=("sglang",))
+    assert "needs q_proj and v_proj together" in finding.message
+
+
+def test_experts_that_vllm_holds_elsewhere() -> None:
+    config = {"target_modules": ["q_proj", "w1", "w2", "w3"]}
+    [finding] = found(RULE, "Mixtral-8x7B", config, engines=("vllm",))
+    assert "holds its experts in block_sparse_moe" in finding.message
+    assert "leaves it out" in finding.message

@@ -119,3 +119,15 @@ def test_what_is_listed_already_is_not_proposed_again() -> None:
     config = {"target_modules": ["Wqkv", "q_proj"], "layers_to_transform": [0]}
     [finding] = found(RULE, "Phi-2", config)
     assert finding.hint == "Write 'k_proj', 'v_proj'."
+
+
+@pytest.mark.parametrize(
+    ("end", "is_mended"), [(r".*\.(q_proj|v_proj)", True), (".*(self_attn|mlp).*", False)]
+)
+def test_pattern_is_moved_only_where_peft_takes_it_then(end: str, is_mended: bool) -> None:
+    pattern = rf"language_model\.model\.layers{end}"
+    [finding] = found(RULE, "Qwen2.5-VL-7B", {"target_modules": pattern})
+    moved = rf"model\.language_model\.layers{end}"
+    assert moved in finding.hint
+    assert [edit.value for edit in finding.edits] == ([moved] if is_mended else [])
+    assert ("PEFT refuses those" in finding.hint) is not is_mended

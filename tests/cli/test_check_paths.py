@@ -105,3 +105,10 @@ def test_with_targets_the_only_one_is_the_model() -> None:
 def test_with_targets_more_is_too_much(arguments: list[str], model: str | None) -> None:
     with pytest.raises(UsageError, match=r"only MODEL is expected, got 'train\.yaml' as well\."):
         split_model(arguments, model, takes_paths=False)
+
+
+@pytest.mark.parametrize("arguments", [[""], ["train.yaml", ""], ["", "Llama-3.1-8B"]])
+def test_an_empty_argument_is_not_the_working_directory(arguments: list[str]) -> None:
+    with pytest.raises(UsageError, match="got '', which names nothing") as caught:
+        split(*arguments)
+    assert "lorascope check ." in str(caught.value)

@@ -124,3 +124,25 @@ def test_isolated_leaves_the_settings_out(tmp_path: Path, monkeypatch: pytest.Mo
     assert check_command._settings(options("--isolated")) == Settings()
     (tmp_path / "pyproject.toml").write_text("[tool.lorascope")
     assert check_command._settings(options("--isolated")) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("key", "what"), [("serve", "No serving engine is called 'x'."), ("select", "no rule")]
+)
+def test_a_wrong_name_says_where_it_stands(
+    key: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "pyproject.toml"
+    file.write_text(f'[tool.lorascope]\n{key} = ["x"]\n')
+    monkeypatch.chdir(tmp_path)
+    options = build_parser()[0].parse_args(["check", "train.yaml"])
+    with pytest.raises(UsageError) as caught:
+        check_command.run(options)
+    assert f"{file}: {key} of [tool.lorascope]: {what}" in str(caught.value)
+
+
+def test_a_wrong_engine_of_the_command_line_is_not_laid_to_the_file() -> None:
+    arguments = ["check", "train.yaml", "--isolated", "--serve", "x"]
+    options = build_parser()[0].parse_args(arguments)
+    with pytest.raises(UsageError, match="--serve: No serving engine is called 'x'"):
+        check_command.run(options)

@@ -228,3 +228,86 @@ def test_escape_sequences_of_a_file_never_reach_the_terminal(
     for form in ("text", "github", "json", "sarif"):
         result = run(capsys, "check", str(tmp_path), "--format-output", form)
         assert not any(c in result.out + result.err for c in "\x1b\x07\u202e")
+
+
+def test_read_only_file_is_not_replaced_and_the_others_are(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(AXOLOTL)
+    (tmp_path / "a.yaml").chmod(0o444)
+    result = run(capsys, "check", str(tmp_path), "--fix")
+    assert result.code == 2
+    assert f"{tmp_path / 'a.yaml'} is read-only, so it is not mended." in result.out
+    assert "1 file could not be written." in result.out
+    assert (tmp_path / "a.yaml").read_text() == AXOLOTL
+    assert (tmp_path / "b.yaml").read_text() == AXOLOTL.replace("v_proj,", "v_proj")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", ["a.yaml", "a.json"])
+def test_utf_16_below_a_directory_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, encoding: str, name: str
+) -> None:
+    text = AXOLOTL if name == "a.yaml" else '{"base_model": "m", "adapter": "lora"}'
+    (tmp_path / name).write_bytes(text.encode(encoding))
+    result = run(capsys, "check", str(tmp_path))
+    assert result.code == 2
+    assert f"{name} is UTF-16 text; expected UTF-8." in result.out
+
+
+def test_json_training_files_of_a_directory_are_known_by_their_keys(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    model = "meta-llama/Llama-3.1-8B"
+    training = {
+        "factory.json": {"model_name_or_path": model, "finetuning_type": "lora", "stage": "sft"},
+        "swift.json": {"model": model, "tuner_type": "lora", "lora_rank": 8},
+        "trl.json": {"model_name_or_path": model, "use_peft": True, "lora_target_modules": ["x"]},
+    }
+    others = {"package.json": {"name": "adapters"}, "nested.json": {"a": {"lora_rank": 1}}}
+    for name, content in (training | others).items():
+        (tmp_path / name).write_text(json.dumps(content))
+    (tmp_path / "data.json").write_text("[1, 2")
+    adapter(tmp_path / "adapter")
+    (tmp_path / "adapter" / "args.json").write_text(json.dumps(training["swift.json"]))
+    value = json.loads(run(capsys, "check", str(tmp_path), "--json").out)
+    files = [Path(each["file"]).relative_to(tmp_path).as_posix() for each in value["checks"]]
+    assert files == ["adapter/adapter_config.json", *sorted(training)]
+    assert value["unread"] == []
+    assert value["summary"]["left_out"] == 1
+
+
+def test_a_folder_full_of_json_files_is_data(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for number in range(201):
+        (tmp_path / f"{number}.json").write_text('{"lora_rank": 8}')
+    result = run(capsys, "check", str(tmp_path))
+    assert result.code == 2
+    assert "no JSON file with keys of LoRA" in result.out
+
+
+def test_adapter_without_weights_says_that_no_tensors_are_compared(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    adapter(tmp_path)
+    result = run(capsys, "check", str(tmp_path))
+    assert "- No weights beside it, so no tensors are compared." in result.out
+    (tmp_path / "lora.json").write_text((tmp_path / "adapter_config.json").read_text())
+    assert "No weights" not in run(capsys, "check", str(tmp_path / "lora.json")).out
+
+
+def test_what_is_no_file_is_not_named_as_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+    import sys
+
+    asked = ("check", "--targets", "q_proj,w_proj", "Llama-3.1-8B", "--format-output")
+    assert run(capsys, *asked, "github").out.startswith("::warning title=lorascope LT002::w_proj")
+    [found] = json.loads(run(capsys, *asked, "sarif").out)["runs"][0]["results"]
+    assert found["locations"] == []
+    text = json.dumps({"target_modules": ["q_proj"], "r": 4, "peft_type": "LORA"})
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert run(capsys, "check", "-", "Llama-3.1-8B").out.startswith("standard input  peft\n")

@@ -80,6 +80,8 @@ def test_completion_knows_commands_options_and_values(
         (["match", "Phi-3"], {"Phi-3-mini"}),
         (["check", "--model", "Phi-3"], {"Phi-3-mini"}),
         (["check", "Phi-3"], {"Phi-3-mini"}),
+        (["diff", "x", "y", "Phi-3"], {"Phi-3-mini"}),
+        (["diff", "x", "--format-"], {"--format-a", "--format-b"}),
         (["rule", "LT01"], {f"LT01{i}" for i in range(10)}),
         (["rule", "nothing"], {"nothing-matches"}),
     ],

@@ -4,7 +4,7 @@ import pytest
 from commands import run
 
 from lorascope._version import __version__
-from lorascope.checking.engines import engines
+from lorascope.serving.engines import engines
 from lorascope.cli import check_command, common, plan_options, values
 from lorascope.cli.parser import COMMANDS, build_parser
 from lorascope.core import training
@@ -95,8 +95,8 @@ def test_check_names_the_engines_that_it_knows() -> None:
         (["inspect", "x", "--nam"], "lorascope inspect: no such option: '--nam'."),
         (
             ["inspct"],
-            "lorascope: argument COMMAND: 'inspct' is not one of inspect, plan, check, match,"
-            " rule, models, schema, completion. Did you mean inspect?",
+            "lorascope: argument COMMAND: 'inspct' is not one of inspect, plan, export, check,"
+            " match, diff, adapt, rule, models, schema, completion. Did you mean inspect?",
         ),
         (["inspect"], "lorascope inspect: the following arguments are required: MODEL"),
         (
@@ -146,7 +146,7 @@ def test_check_names_the_engines_that_it_knows() -> None:
         (
             ["schema", "inspekt"],
             "lorascope schema: argument NAME: 'inspekt' is not one of inspect, plan, compare,"
-            " match, check, models, error. Did you mean inspect?",
+            " match, check, diff, adapt, export, models, error. Did you mean inspect?",
         ),
     ],
 )
@@ -196,4 +196,4 @@ def test_layers_are_read() -> None:
 
 
 def test_every_command_is_in_the_tuple() -> None:
-    assert len(COMMANDS) == len(build_parser()[1]) == 8
+    assert len(COMMANDS) == len(build_parser()[1]) == 11

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clock import within
 from lorascope.core.errors import RecipeError
 from lorascope.formats.json_document import LARGEST_JSON, parse_json
 from lorascope.formats.node import Node
@@ -87,6 +87,5 @@ def test_what_json_refuses_is_refused(text: str) -> None:
 
 def test_a_long_target_list_is_read_quickly() -> None:
     names = [f"model.layers.{layer}.mlp.experts.{i}.up" for layer in range(60) for i in range(256)]
-    started = time.process_time()
-    parse_json(json.dumps({"target_modules": names}), "f")
-    assert time.process_time() - started < 3
+    with within(3):
+        parse_json(json.dumps({"target_modules": names}), "f")

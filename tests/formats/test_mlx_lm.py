@@ -161,3 +161,9 @@ def test_what_lora_parameters_lacks_is_told_on_a_model() -> None:
     assert recipe.unknown["alpha"] == ("scale",)
     with pytest.raises(SpecificationError, match="has no scale and no dropout; mlx-lm expects"):
         DIALECT.hand(recipe, LLAMA)
+
+
+def test_the_key_for_targets_is_known_where_none_is_given() -> None:
+    for text in ("lora_parameters: {rank: 8, scale: 20.0, dropout: 0.0}", "lora_parameters:"):
+        recipe = DIALECT.read(parse_yaml(text, "train.yaml"), "train.yaml")
+        assert recipe.key("target_modules") == "lora_parameters.keys"

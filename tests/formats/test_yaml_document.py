@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clock import within
 from lorascope.core.errors import RecipeError
 from lorascope.formats.node import Node
 from lorascope.formats.yaml_document import LARGEST_YAML, parse_yaml
@@ -111,11 +110,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("text", REFUSED, ids=[repr(text[:20]) for text in REFUSED])
 def test_what_is_refused_says_where(text: str) -> None:
-    started = time.process_time()
-    with pytest.raises(RecipeError) as error:
+    with within(3), pytest.raises(RecipeError) as error:
         parse_yaml(text, "f")
     assert REFUSED[text] in str(error.value)
-    assert time.process_time() - started < 3
 
 
 @pytest.mark.parametrize(
@@ -131,9 +128,8 @@ def test_what_is_refused_says_where(text: str) -> None:
     ids=["sexagesimal", "digits", "binary", "words", "comment", "lines"],
 )
 def test_large_texts_take_no_long_time(text: str) -> None:
-    started = time.process_time()
-    parse_yaml(text, "f")
-    assert time.process_time() - started < 3
+    with within(3):
+        parse_yaml(text, "f")
 
 
 class WithoutDates(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):

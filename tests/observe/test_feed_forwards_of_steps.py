@@ -81,3 +81,11 @@ def test_a_block_whose_output_is_weighed_by_the_choice_is_an_expert() -> None:
         "up": Role.MOE_EXPERTS_UP,
         "down": Role.MOE_EXPERTS_DOWN,
     }
+
+
+def test_pooling_by_the_maximum_is_no_router_where_there_are_no_experts() -> None:
+    # Hiera: the maximum of a projection's output is added to what an attention makes.
+    steps = (HIDDEN, step("mm", 0, layer="proj"), step("max", 1), step("add", 0, 2))
+    seen = feed_forwards_of(Flow(steps))
+    assert feed_forward_roles(seen, ()) == {}
+    assert feed_forward_roles(seen, ("experts.down_proj",)) == {"proj": Role.MOE_ROUTER}

@@ -317,6 +317,27 @@ def test_a_cache_that_cannot_be_written_is_worked_without(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_has_tells_of_an_entry_without_reading_it(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    assert not cache.has(KEY)
+    cache.store(KEY, INVENTORY)
+    assert cache.has(KEY)
+    assert not Cache(None).has(KEY)
+
+
+def test_whether_it_can_be_written_is_told_without_making_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(tmp_path / "made" / "when needed")
+    assert cache.is_writable()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "made").write_text("mine")
+    assert not cache.is_writable()
+    assert not Cache(None).is_writable()
+    monkeypatch.setattr(module.os, "access", lambda *_: False)
+    assert not Cache(tmp_path).is_writable()
+
+
 def test_no_directory_means_no_cache() -> None:
     cache = Cache(None)
     cache.store(KEY, INVENTORY)

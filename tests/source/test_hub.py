@@ -290,3 +290,16 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
         (line,) = _ask(endpoint, tmp_path, "online", "owner/open", HF_HUB_ETAG_TIMEOUT="1")
         assert "The Hub cannot be reached for owner/open" in line
         assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("offline", [True, False])
+@pytest.mark.parametrize("repo_id", ["owner/..", "owner/.", "owner/a--b", "-o/x", "o/x.git"])
+def test_an_impossible_id_is_no_matter_of_settings(
+    monkeypatch: pytest.MonkeyPatch, repo_id: str, offline: bool
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/etc/ssl/cert.pem")
+    with pytest.raises(ModelReferenceError) as caught:
+        fetch_file(HubName(repo_id, None), "config.json", offline=offline)
+    assert caught.value.what == f"{repo_id} is not a valid Hub id, nor a path that exists."
+    assert "owner/name" in (caught.value.hint or "")
+    assert "SSL" not in str(caught.value)

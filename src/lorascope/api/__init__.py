@@ -8,7 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lorascope.api.adapting import adapt
     from lorascope.api.checks import CheckRequest, check, check_files, check_text
+    from lorascope.api.differences import diff
+    from lorascope.api.exports import export
     from lorascope.api.fixes import Mended, mend, write_mended
     from lorascope.api.inspecting import inspect
     from lorascope.api.libraries import installed_peft
@@ -19,9 +22,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CheckRequest",
     "Mended",
+    "adapt",
     "check",
     "check_files",
     "check_text",
+    "diff",
+    "export",
     "fit",
     "inspect",
     "installed_peft",
@@ -37,7 +43,10 @@ __all__ = [
 ]
 
 _FILES = {
+    "adapting": ("adapt",),
     "checks": ("CheckRequest", "check", "check_files", "check_text"),
+    "differences": ("diff",),
+    "exports": ("export",),
     "fixes": ("Mended", "mend", "write_mended"),
     "inspecting": ("inspect",),
     "libraries": ("installed_peft",),

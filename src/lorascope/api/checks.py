@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lorascope.api.bases import BaseModels
+from lorascope.api.bases import BaseModels, BaseName
 from lorascope.api.inspecting import inspect
 from lorascope.api.libraries import installed_peft
 from lorascope.checking import RULES, Rule, findings_of, subject_of
@@ -18,17 +18,16 @@ from lorascope.checking.counted_otherwise import count_notes
 from lorascope.core.errors import (
     IgnoredSizesError,
     LorascopeError,
-    ModelReferenceError,
     NoLoraError,
     RecipeError,
-    SpecificationError,
     UnknownFormatError,
+    UnnamedModelError,
 )
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Recipe, Tool
 from lorascope.core.spec import LoraSpec
 from lorascope.core.stored import StoredTensor
-from lorascope.formats import looks_like, read_recipes
+from lorascope.formats import has_signs, looks_like, read_recipes
 from lorascope.formats.mapping import recipe_of_mapping
 from lorascope.matching.bounded_regex import BoundedRegex
 from lorascope.source.local import ADAPTER_FILE
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
 
 OnFile = Callable[[int, int, str], None]
 """Told before each file: how many were done, how many there are, and which comes now."""
+OnBases = Callable[[tuple[BaseName, ...]], None]
+"""Told before the first file which base models the files name."""
 
 
 @dataclass(frozen=True)
@@ -97,42 +98,41 @@ def check(
 
 
 def known_engines(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of serving engines in lower case.
+    """Return the names of serving engines as `lorascope.serving.engines` has them.
 
     Raises:
-        SpecificationError: lorascope knows nothing of one of them.
+        SpecificationError: lorascope knows nothing of one of them, or of the version asked for.
     """
-    from lorascope.serving.engines import engines
+    from lorascope.serving.asked import asked_engines
 
-    found = tuple(dict.fromkeys(name.casefold() for name in names))
-    for name in found:
-        if name not in engines():
-            raise SpecificationError(
-                f"No serving engine is called {name!r}.", f"Known are {', '.join(engines())}."
-            )
-    return found
+    return asked_engines(names)
 
 
 def check_files(
-    paths: Iterable[Path], request: CheckRequest, on_file: OnFile | None = None
+    paths: Iterable[Path],
+    request: CheckRequest,
+    on_file: OnFile | None = None,
+    on_bases: OnBases | None = None,
 ) -> tuple[CheckedFile, ...]:
     """Check files, and all that directories hold, sorted by path; each file once."""
     listed = tuple(paths)
-    files: dict[Path, CheckedFile | None] = {}
+    files: dict[Path, CheckedFile | _Opened] = {}
     known: set[Path] = set()
     for path in listed:
         try:
-            for found in find_files(path, looks_like):
+            for found in find_files(path, looks_like, has_signs):
                 if real_path(found) not in known:
                     known.add(real_path(found))
-                    files[found] = None
+                    files[found] = _opened(found, request)
         except RecipeError as error:
             files[path] = CheckedFile(str(path), error=error)
+    if on_bases is not None and request.model is None:
+        on_bases(tuple(_base_names(files.values())))
     checked: list[CheckedFile] = []
     for number, path in enumerate(sorted(files)):
         if on_file is not None:
             on_file(number, len(files), str(path))
-        done = files[path] or check_file(path, request)
+        done = _done(files[path], request)
         is_named = path in listed or path.name == ADAPTER_FILE
         checked.append(done if is_named else replace(done, is_left_out=_is_none_of_ours(done)))
     return tuple(checked)
@@ -149,11 +149,43 @@ def _is_none_of_ours(file: CheckedFile) -> bool:
 
 def check_file(path: Path, request: CheckRequest) -> CheckedFile:
     """Check all configurations of one file; whatever is wrong with it is in the result."""
+    return _done(_opened(path, request), request)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file that has been read, and not yet checked."""
+
+    path: Path
+    text: str
+    recipes: tuple[Recipe, ...]
+
+
+def _opened(path: Path, request: CheckRequest) -> _Opened | CheckedFile:
+    """Read a file; what cannot be read is done with."""
+    text = None
     try:
         text = read_text(path)
+        return _Opened(path, text, read_recipes(text, str(path), request.tool))
     except LorascopeError as error:
-        return CheckedFile(str(path), error=error)
-    return check_text(text, str(path), path, request)
+        return CheckedFile(str(path), text=text, error=error)
+
+
+def _base_names(files: Iterable[_Opened | CheckedFile]) -> Iterator[BaseName]:
+    for file in files:
+        if isinstance(file, _Opened):
+            bases = (_base_name(recipe, file.path.parent) for recipe in file.recipes)
+            yield from (base for base in bases if base is not None)
+
+
+def _done(file: _Opened | CheckedFile, request: CheckRequest) -> CheckedFile:
+    if isinstance(file, CheckedFile):
+        return file
+    try:
+        checks = _checks(file.recipes, file.path, request, BoundedRegex())
+    except LorascopeError as error:
+        return CheckedFile(str(file.path), text=file.text, error=error)
+    return CheckedFile(str(file.path), checks, file.text)
 
 
 def check_text(
@@ -170,15 +202,20 @@ def check_text(
     """
     try:
         recipes = read_recipes(text, origin, request.tool)
-        stored, note = _tensors(path, recipes)
-        regex = BoundedRegex() if regex is None else regex
-        checks = tuple(
-            check_recipe(recipe, path.parent, request, stored=stored, notes=note, regex=regex)
-            for recipe in recipes
-        )
+        checks = _checks(recipes, path, request, BoundedRegex() if regex is None else regex)
     except LorascopeError as error:
         return CheckedFile(origin, text=text, error=error)
     return CheckedFile(origin, checks, text)
+
+
+def _checks(
+    recipes: Sequence[Recipe], path: Path, request: CheckRequest, regex: BoundedRegex
+) -> tuple[Checked, ...]:
+    stored, note = _tensors(path, recipes)
+    return tuple(
+        check_recipe(recipe, path.parent, request, stored=stored, notes=note, regex=regex)
+        for recipe in recipes
+    )
 
 
 def check_recipe(
@@ -225,17 +262,27 @@ def check_recipe(
 
 
 def _base(recipe: Recipe, beside: Path, request: CheckRequest) -> Inventory:
-    task_type = recipe.stated.get("task_type")
-    task = task_type if isinstance(task_type, str) else None
     if isinstance(request.model, Inventory):
         return request.model
     if request.model is not None:
-        return request.bases.given(request.model, task)
-    if recipe.base_model is None or not recipe.base_model.strip():
-        raise ModelReferenceError(
+        return request.bases.given(request.model, _task_type(recipe))
+    base = _base_name(recipe, beside)
+    if base is None:
+        raise UnnamedModelError(
             f"{recipe.origin} names no base model.", "Name it: lorascope check PATH MODEL."
         )
-    return request.bases.named(recipe.base_model, beside, revision=recipe.revision, task_type=task)
+    return request.bases.named(base)
+
+
+def _base_name(recipe: Recipe, beside: Path) -> BaseName | None:
+    if recipe.base_model is None or not recipe.base_model.strip():
+        return None
+    return BaseName(recipe.base_model, beside, recipe.revision, _task_type(recipe))
+
+
+def _task_type(recipe: Recipe) -> str | None:
+    task_type = recipe.stated.get("task_type")
+    return task_type if isinstance(task_type, str) else None
 
 
 def _tensors(

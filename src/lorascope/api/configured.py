@@ -14,8 +14,9 @@ from lorascope.core.errors import ModelReferenceError, RecipeError, Specificatio
 from lorascope.core.inventory import Inventory
 from lorascope.core.plan import Plan
 from lorascope.core.recipe import Tool
-from lorascope.formats import hand
+from lorascope.formats import hand, tools_of
 from lorascope.matching.configured import Configured
+from lorascope.source.local import ADAPTER_FILE
 
 
 def configured(
@@ -47,7 +48,7 @@ def configured(
         bases=BaseModels() if bases is None else bases,
     )
     if isinstance(source, (str, os.PathLike)):
-        return of_checked(_only(Path(source), request))
+        return of_checked(only_checked(Path(source), request))
     fields = source.adapter_config if isinstance(source, Plan) else source
     return of_checked(check_recipe(recipe_of(fields), Path(), request))
 
@@ -87,8 +88,27 @@ def of_checked(checked: Checked) -> Configured:
     )
 
 
-def _only(path: Path, request: CheckRequest) -> Checked:
-    file = check_file(config_file(path), request)
+def only_checked(path: Path, request: CheckRequest) -> Checked:
+    """Check the one configuration of a file, or of the adapter in a directory.
+
+    Raises:
+        RecipeError: There is no configuration to read, or more than one, or it is another tool's.
+    """
+    config = config_file(path)
+    if os.path.isdir(config):  # noqa: PTH112 - any text may be a name
+        raise RecipeError(
+            f"The directory {path} holds no {ADAPTER_FILE}.",
+            "Name the directory of an adapter, or a training file.",
+        )
+    file = check_file(config, request)
+    if request.tool is not None and file.text is not None:
+        whose = tools_of(file.text, file.path)
+        if whose and request.tool not in whose:
+            names = " and ".join(each.own_name for each in whose)
+            raise RecipeError(
+                f"{file.path} is a file of {names}; expected one of {request.tool.own_name}.",
+                "Name another file, or leave out whose it is.",
+            )
     if file.error is not None:
         raise file.error
     if len(file.checks) != 1:

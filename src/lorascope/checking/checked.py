@@ -12,6 +12,8 @@ from lorascope.core.inventory import Inventory
 from lorascope.core.numbers import counted
 from lorascope.core.recipe import Recipe
 from lorascope.matching import EntryMatch, Match
+from lorascope.serving.engines import engines
+from lorascope.serving.outcome import Outcome, outcome
 
 STANDARD_INPUT = "standard input"
 """What messages and headings call what came from there."""
@@ -53,6 +55,21 @@ class Checked:
     def trainable_params(self) -> int | None:
         """As PEFT counts them; None if that is not known, 0 if PEFT refuses."""
         return None if self.subject.match is None else self.subject.match.trainable_params
+
+    @property
+    def serving(self) -> tuple[Outcome, ...]:
+        """What each engine that is asked for makes of it; none if nothing is known to be trained.
+
+        Scales are those of the adapted modules, whatever becomes of the rest.
+        """
+        subject = self.subject
+        if subject.inventory is None or subject.match is None or not subject.targets:
+            return ()
+        return tuple(
+            outcome(engines()[name], subject.spec, subject.match, subject.inventory)
+            for name in subject.engines
+            if name in engines()
+        )
 
     def __repr__(self) -> str:
         return _shown(self, self.recipe.origin, self.findings, self.problem)

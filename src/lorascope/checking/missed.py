@@ -35,6 +35,8 @@ class Why(StrEnum):
     """Another class, release or tool calls the same modules so."""
     EXPERT = "expert"
     """The model has what it names as stacked expert parameters."""
+    CASE = "case"
+    """One real name differs from it in upper and lower case only."""
     PATH = "path"
     """It is the end of names, where the tool wants the whole path inside a block."""
     UNKNOWN = "unknown"
@@ -100,8 +102,7 @@ def _missed(subject: Subject, where: Where) -> Iterator[Missed]:
     entries = [entry for entry in subject.entries_of(where) if not entry.matched]
     if not entries:
         return
-    names = subject.worked_out.setdefault("names", None) or _Names(subject)
-    subject.worked_out["names"] = names
+    names = _names(subject)
     for entry in entries:
         if not names.has(entry.entry, where):
             yield _explained(entry, where, names)
@@ -109,6 +110,14 @@ def _missed(subject: Subject, where: Where) -> Iterator[Missed]:
             paths = names.inside_blocks(entry.entry)
             if entry.entry not in paths:
                 yield Missed(entry, Why.PATH, paths)
+
+
+def _names(subject: Subject) -> _Names:
+    known = subject.worked_out
+    if "names" not in known:
+        known["names"] = _Names(subject)
+    names: _Names = known["names"]
+    return names
 
 
 def _explained(entry: EntryMatch, where: Where, names: _Names) -> Missed:
@@ -129,6 +138,9 @@ def _explained(entry: EntryMatch, where: Where, names: _Names) -> Missed:
     era = other_era(entry.entry, names.module_ends)
     if era and names.do(era, entry.entry):
         return Missed(entry, Why.ERA, era)
+    in_case = names.in_case(entry.entry) if where is Where.TARGET_MODULES else ()
+    if len(in_case) == 1:
+        return Missed(entry, Why.CASE, in_case)
     return Missed(entry, Why.UNKNOWN, entry.nearest)
 
 
@@ -184,6 +196,20 @@ class _Names:
         """Whether the entry is the end of some name of its field's kind."""
         ends = self.parameter_ends if where is Where.TARGET_PARAMETERS else self.module_ends
         return entry in ends
+
+    @cached_property
+    def _by_lower(self) -> Mapping[str, dict[str, None]]:
+        """Ends of the names of what LoRA can adapt, by themselves in lower case."""
+        found: dict[str, dict[str, None]] = {}
+        for module in self._subject.model.adaptable:
+            if module.kind is not Kind.EXPERT_PARAMETER:
+                for end in suffixes(module.path):
+                    found.setdefault(end.lower(), {})[end] = None
+        return found
+
+    def in_case(self, entry: str) -> tuple[str, ...]:
+        """Return the ends of names that differ from the entry in upper and lower case only."""
+        return tuple(self._by_lower.get(entry.lower(), ()))
 
     def inside_blocks(self, entry: str) -> tuple[str, ...]:
         """Return the paths, from its block on, of the adaptable modules that an entry names."""

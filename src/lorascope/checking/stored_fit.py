@@ -84,11 +84,11 @@ def fit_of(subject: Subject) -> Fit:
     `convert_peft_adapter_state_dict_for_transformers` in `utils/transformers_weight_conversion.py`.
     """
     stored = {
-        _normal(tensor.name): tensor.shape
+        normal_name(tensor.name): tensor.shape
         for tensor in subject.stored or ()
         if "trainable_tokens_" not in tensor.name
     }
-    wanted = {_normal(name): shape for name, shape in _wanted(subject)}
+    wanted = {normal_name(name): shape for name, shape in _wanted(subject)}
     base = _base_shapes(subject)
     fitting, misfits, resized, empty = 0, [], [], []
     unknown, old_experts = [], []
@@ -136,7 +136,8 @@ def only_rank(subject: Subject) -> int | None:
     return ranks.pop() if len(ranks) == 1 else None
 
 
-def _normal(name: str) -> str:
+def normal_name(name: str) -> str:
+    """Return a stored tensor's name without `PREFIX` and without the adapter's name in it."""
     name = _DEFAULT.sub("", name.removeprefix(PREFIX))
     return name.removesuffix(".weight") if name.endswith("lora_magnitude_vector.weight") else name
 

@@ -44,6 +44,10 @@ class ModelReferenceError(LorascopeError):
     """A model reference names nothing that can be read (missing, gated, offline, unknown type)."""
 
 
+class UnnamedModelError(ModelReferenceError):
+    """A configuration names no base model, and none is given."""
+
+
 class UnknownModelTypeError(ModelReferenceError):
     """The installed transformers has no such model type, or the source names none."""
 
@@ -102,6 +106,10 @@ class ExportError(LorascopeError):
 
 class AdapterError(LorascopeError):
     """An adapter's files contradict each other, or an engine cannot be given the same adapter."""
+
+
+class IncomparableError(LorascopeError):
+    """Two configurations are for models of different modules, so that nothing can be compared."""
 
 
 class MemoryPredictionError(LorascopeError):

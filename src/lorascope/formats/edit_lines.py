@@ -85,7 +85,7 @@ def _own_line(text: str, part: Part) -> tuple[int, int] | None:
     after = text[part.end : end]
     if text[start : part.start].strip() or not re.fullmatch(r"\s*,?\s*(?:#.*)?", after):
         return None
-    return start, _after_break(text, end)
+    return start, after_break(text, end)
 
 
 def on_lines(text: str, parts: Sequence[Part], places: Places, before: str) -> list[Change]:
@@ -109,7 +109,7 @@ def on_lines(text: str, parts: Sequence[Part], places: Places, before: str) -> l
         if not re.fullmatch(before, prefix) or part.start == part.end:
             raise UnfixableError("its entries do not each stand on a line of their own")
         if not values:
-            changes.append(Change(start, _after_break(text, end), ""))
+            changes.append(Change(start, after_break(text, end), ""))
             continue
         if values[0] != part.value:
             changes.append(Change(part.start, part.end, part.written(values[0])))
@@ -140,7 +140,8 @@ def line_break(text: str, offset: int) -> str:
     return "\r\n" if end > 0 and text[end - 1] == "\r" else "\n"
 
 
-def _after_break(text: str, end: int) -> int:
+def after_break(text: str, end: int) -> int:
+    """Return the offset after the line break that stands at an offset, if one does."""
     if text.startswith("\r\n", end):
         return end + 2
     return end + 1 if text.startswith("\n", end) else end

@@ -71,6 +71,8 @@ def _text(value: str, syntax: Syntax, quote: Quote) -> str:
 
 def _other(value: Any, syntax: Syntax) -> str:
     written = json.dumps(value)
+    if not isinstance(value, float):
+        return written
     mantissa, exponent, power = written.partition("e")
     if syntax is Syntax.YAML and exponent and "." not in mantissa:
         return f"{mantissa}.0e{power}"  # YAML 1.1 reads 1e-05 as text

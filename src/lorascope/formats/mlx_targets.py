@@ -17,7 +17,7 @@ _TAKEN = frozenset({Kind.LINEAR, Kind.CONV1D, Kind.EMBEDDING})
 """What mlx-lm has a LoRA class for. GPT-2's Conv1D is a plain linear there."""
 _ROUTED = re.compile(r"(?:.*\.)?(?:switch_mlp|experts)\.(gate_proj|up_proj|down_proj)")
 """Routed experts: mlx-lm keeps gate and up apart where transformers fuses them."""
-_STACKED: Mapping[Role, frozenset[str]] = {
+STACKED: Mapping[Role, frozenset[str]] = {
     Role.MOE_EXPERTS_GATE_UP: frozenset({"gate_proj", "up_proj"}),
     Role.MOE_EXPERTS_GATE: frozenset({"gate_proj"}),
     Role.MOE_EXPERTS_UP: frozenset({"up_proj"}),
@@ -40,7 +40,7 @@ def mlx_targets(
     Raises:
         SpecificationError: The model has fewer blocks.
     """
-    blocks = _blocks(inventory)
+    blocks = blocks_of(inventory)
     if num_layers > len(blocks):
         raise SpecificationError(
             f"{where}: num_layers is {num_layers}; expected at most {len(blocks)}, which is how "
@@ -71,7 +71,7 @@ def _is_taken(module: Module) -> bool:
 
 def _is_routed(module: Module, wanted: frozenset[str] | None) -> bool:
     """Whether all of mlx-lm's layers that one expert parameter stands for are adapted."""
-    parts = _STACKED.get(module.role)
+    parts = STACKED.get(module.role)
     if parts is None:
         return False
     if wanted is None:
@@ -80,18 +80,18 @@ def _is_routed(module: Module, wanted: frozenset[str] | None) -> bool:
     return parts <= named
 
 
-def _blocks(inventory: Inventory) -> list[str]:
+def blocks_of(inventory: Inventory) -> list[str]:
     """Return the paths of the model's blocks, first to last; a perception tower's are none."""
     found: dict[str, int] = {}
     for module in inventory.modules:
         if module.layer is None or module.tower in PERCEPTION:
             continue
-        if block := _block_of(module):
+        if block := block_of(module):
             found.setdefault(block, module.layer)
     return sorted(found, key=lambda block: found[block])
 
 
-def _block_of(module: Module) -> str | None:
+def block_of(module: Module) -> str | None:
     """Return the path of the block that a module is in, or is."""
     parts = module.path.split(".")
     number = str(module.layer)
@@ -103,7 +103,7 @@ def _block_of(module: Module) -> str | None:
 def _by_block(inventory: Inventory, blocks: Iterable[str]) -> dict[str, list[Module]]:
     found: dict[str, list[Module]] = {block: [] for block in blocks}
     for module in inventory.adaptable:
-        block = _block_of(module) if module.layer is not None else None
+        block = block_of(module) if module.layer is not None else None
         if block in found:
             found[block].append(module)
     return found

@@ -38,6 +38,10 @@ _COMMAND = re.compile(
     r"^[^#\n:]{0,200}?\b(?:(?:trl|swift) +(?:sft|dpo|grpo|kto|pt|rlhf)|llamafactory-cli +train)\b",
     re.M,
 )
+_SIGN = re.compile(
+    rb'"(?:peft_type|finetuning_type|use_peft|adapter|tuner_type|train_type|sft_type|lora_\w{1,40})"'
+    rb"\s{0,20}:"
+)
 _QUOTES = ("'", '"')
 _OUTSIDE = re.compile(r"[\ufeff \t\r\n]*")
 
@@ -45,6 +49,15 @@ _OUTSIDE = re.compile(r"[\ufeff \t\r\n]*")
 def looks_like(name: str) -> bool:
     """Whether a file of a directory deserves to be read, by its name alone."""
     return is_adapter_config(name) or name.lower().endswith((*_SHELL_NAMES, *_YAML_NAMES))
+
+
+def has_signs(beginning: bytes) -> bool:
+    """Whether a JSON file of a directory deserves to be read, by the keys at its beginning.
+
+    Few JSON files are configurations of LoRA; those that are have one of these keys. Zero bytes,
+    as UTF-16 has them, are passed over, so that such a file is told of and not left out.
+    """
+    return _SIGN.search(beginning.replace(b"\0", b"")) is not None
 
 
 def is_adapter_config(name: str) -> bool:
@@ -118,6 +131,24 @@ def read_recipes(text: str, origin: str, tool: Tool | None = None) -> tuple[Reci
         )
     dialect = _dialect(root, syntax, origin, tool)
     return (_with_true_places(dialect.read(root, origin), text),)
+
+
+def tools_of(text: str, origin: str) -> tuple[Tool, ...]:
+    """Return the tools that a text is known by; none if it cannot be parsed."""
+    if is_adapter_config(origin):
+        return (Tool.PEFT,)
+    from lorascope.formats.dialects import DIALECTS
+
+    syntax = syntax_of(text, origin)
+    try:
+        nodes = [node for node in parse(text, origin, syntax) if isinstance(node.value, dict)]
+    except RecipeError:
+        return ()
+    return tuple(
+        dialect.tool
+        for dialect in DIALECTS
+        if any(dialect.recognizes(node, syntax) for node in nodes)
+    )
 
 
 def _with_true_places(recipe: Recipe, text: str) -> Recipe:

@@ -17,7 +17,7 @@ ATTENTION: Mapping[str, frozenset[Role]] = {
 """torchtune's attention modules; where a class fuses them, one module stands for several."""
 MLP = "apply_lora_to_mlp"
 """The switch for the feed-forward layers."""
-_FEED_FORWARD = frozenset({Role.FFN_GATE, Role.FFN_UP, Role.FFN_DOWN, Role.FFN_GATE_UP})
+FEED_FORWARD = frozenset({Role.FFN_GATE, Role.FFN_UP, Role.FFN_DOWN, Role.FFN_GATE_UP})
 _VISION_DEFAULTS = {
     "decoder_trainable": "frozen",
     "encoder_trainable": "lora",
@@ -46,7 +46,7 @@ def torchtune_targets(
     """
     roles = frozenset().union(*(ATTENTION.get(name, frozenset()) for name in wanted))
     if options.get(MLP):
-        roles |= _FEED_FORWARD
+        roles |= FEED_FORWARD
     parts = _parts(options) if is_vision else frozenset({"decoder", "fusion"})
     crossing = _crossing_layers(inventory)
     found = [

@@ -44,7 +44,9 @@ def feed_forward_roles(seen: FeedForwards, stacks: Collection[str]) -> dict[str,
     routed = {
         down for down in seen.blocks if down in stacks or seen.weighed.get(down) in seen.choosers
     }
-    routers = seen.choosers | {seen.weighed[down] for down in routed if down in seen.weighed}
+    # Without experts what chooses is no router: Hiera pools by the maximum of a projection.
+    choosers = seen.choosers if routed or stacks else set[str]()
+    routers = choosers | {seen.weighed[down] for down in routed if down in seen.weighed}
     shared = _shared(seen, routed, routers)
     roles: dict[str, Role] = dict.fromkeys(routers, Role.MOE_ROUTER)
     for down, block in seen.blocks.items():

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lorascope.observe.answers import ASKS_FOR_VALUES, places, pretended
 from lorascope.observe.deadline import Deadline
+from lorascope.observe.known_forms import KnownForms
 from lorascope.observe.real_memory import RealMemory
 
 MOST_KNOWN = 2**24
@@ -49,6 +50,7 @@ class KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
         super().__init__()  # type: ignore[no-untyped-call]  # as above
         self._deadline = Deadline(seconds)
         self._memory = RealMemory()
+        self._forms = KnownForms()
         self._stale: dict[int, torch.UntypedStorage] = {}
         """Storages on the CPU whose values no longer hold; kept so that no address is reused."""
 
@@ -114,7 +116,7 @@ class KnownValues(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
         if "device" in kwargs and kwargs["device"] is not None:
             kwargs = {**kwargs, "device": _META}
         try:
-            return func(*args, **kwargs)
+            return self._forms.run(func, args, kwargs)
         except NotImplementedError:
             args, kwargs = _mapped(pretended, (args, kwargs))
             kwargs.pop("device", None)

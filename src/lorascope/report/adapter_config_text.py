@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lorascope.report.json_plan import plain_json
 from lorascope.report.layout import paragraph
 from lorascope.report.lines import Line
+from lorascope.report.plain_json import plain_json
 
 _ALWAYS = ("r", "lora_alpha", "lora_dropout", "target_modules")
 _IF_SET = (

@@ -6,17 +6,19 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 
 from lorascope.checking.checked import Checked, CheckedFile
+from lorascope.core.errors import OutputError
 from lorascope.core.finding import Finding, Severity
 from lorascope.core.inventory import Inventory
 from lorascope.core.numbers import counted, exact, short
 from lorascope.core.spec import LoraSpec
 from lorascope.matching import EntryMatch, Match
-from lorascope.report.coverage import trainable_text
+from lorascope.report.coverage import adapted_text, trainable_text
 from lorascope.report.excerpt import excerpt
 from lorascope.report.fold import fold
 from lorascope.report.json_match import spec_json
 from lorascope.report.layout import bullet, fields, paragraph
 from lorascope.report.lines import Line, Span, clean, joined, line
+from lorascope.serving.outcome import Outcome
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 _MOST_ENTRIES = 12
@@ -38,7 +40,7 @@ def check_text(files: Sequence[CheckedFile], width: int, *, fixable: bool = True
         if lines:
             lines.append(line(""))
         if file.error is not None:
-            lines += [line(file.path, "bold"), *_problem(file.error.what, file.error.hint, width)]
+            lines += [line(file.name, "bold"), *_problem(file.error.what, file.error.hint, width)]
         for number, checked in enumerate(file.checks):
             if number:
                 lines.append(line(""))
@@ -86,6 +88,18 @@ def _facts(checked: Checked) -> Iterator[tuple[str, str]]:
     yield "trains", _trained(match, inventory)
     yield "saved whole", ", ".join(pattern.text for pattern in fold(s.path for s in match.saved))
     yield "as PEFT has it", ", ".join(_rewritten(checked.subject.spec, match.effective))
+    yield from ((f"at {each.engine.title}", _served(each)) for each in checked.serving)
+
+
+def _served(outcome: Outcome) -> str:
+    """Say how strongly each part of the adapter answers at an engine."""
+    engine = outcome.engine
+    if outcome.is_refused:
+        return f"not loaded ({engine.version})"
+    is_same = all(part.is_same for part in outcome.parts)
+    what = "as trained" if is_same else "; ".join(part.text for part in outcome.parts)
+    options = f" with {', '.join(outcome.options)}" if outcome.options else ""
+    return f"{what}{options} ({engine.version})"
 
 
 def _refusal(checked: Checked) -> str:
@@ -100,18 +114,9 @@ def _refusal(checked: Checked) -> str:
 
 
 def _trained(match: Match, inventory: Inventory) -> str:
-    modules = sum(not target.is_parameter for target in match.targets)
-    parameters = len(match.targets) - modules
-    what = " and ".join(
-        part
-        for part in (
-            counted(modules, "module") if modules else "",
-            counted(parameters, "expert parameter") if parameters else "",
-        )
-        if part
-    )
     total = inventory.model.total_params
-    return f"{what or 'no module'}; {trainable_text(match.trainable_params, total)}"
+    what = adapted_text(match.targets, inventory) or "no module"
+    return f"{what}; {trainable_text(match.trainable_params, total)}"
 
 
 def _rewritten(asked: LoraSpec, effective: LoraSpec) -> Iterator[str]:
@@ -228,10 +233,15 @@ def _summary(files: Iterable[CheckedFile], width: int, *, fixable: bool) -> list
     if left_out:
         text = f"{counted(left_out, 'other file')} without a LoRA configuration left out."
         lines += paragraph(text, width, style="dim")
-    unread = sum(file.error is not None and not file.is_left_out for file in listed)
+    errors = [file.error for file in listed if file.error is not None and not file.is_left_out]
+    unwritten = sum(isinstance(error, OutputError) for error in errors)
+    unread = len(errors) - unwritten
     half = sum(checked.problem is not None for file in listed for checked in file.checks)
     if unread:
         lines += paragraph(f"{counted(unread, 'file')} could not be read.", width, style="bold red")
+    if unwritten:
+        text = f"{counted(unwritten, 'file')} could not be written."
+        lines += paragraph(text, width, style="bold red")
     if half:
         whose = "its model" if half == 1 else "their models"
         text = f"{counted(half, 'configuration')} could not be checked against {whose}."

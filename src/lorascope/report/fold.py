@@ -43,9 +43,13 @@ def split(path: str) -> tuple[tuple[str | None, ...], tuple[int, ...]]:
     Returns:
         The parts of the name with None where an index was, and the indices in order.
     """
-    parts = path.split(".")
-    shape = tuple(None if _is_index(part) else part for part in parts)
-    return shape, tuple(int(part) for part in parts if _is_index(part))
+    shape: list[str | None] = list(path.split("."))
+    indices = []
+    for place, part in enumerate(shape):
+        if part is not None and part.isdigit() and _is_index(part):
+            indices.append(int(part))
+            shape[place] = None
+    return tuple(shape), tuple(indices)
 
 
 def index_set(indices: Iterable[int]) -> str:
@@ -63,9 +67,9 @@ def index_set(indices: Iterable[int]) -> str:
     return ",".join(pieces)
 
 
-def _is_index(part: str) -> bool:
+def _is_index(digits: str) -> bool:
     # A leading zero would be lost on the way to a number and back.
-    return part.isascii() and part.isdigit() and (part == "0" or part[0] != "0")
+    return digits.isascii() and (digits == "0" or digits[0] != "0")
 
 
 def _pattern(shape: Sequence[str | None], block: Sequence[tuple[int, ...]]) -> Pattern:

@@ -20,14 +20,14 @@ def github_annotations(files: Sequence[CheckedFile]) -> Iterator[str]:
     """Yield one command a line for each finding and each file that could not be checked."""
     for file in files:
         for error in file.problems:
-            yield _command("error", {"file": file.path}, str(error))
+            yield _command("error", {"file": file.path} if file.is_file else {}, str(error))
         for finding in file.findings:
             yield _finding(file, finding)
 
 
 def _finding(file: CheckedFile, finding: Finding) -> str:
-    place = {"file": file.path}
-    if finding.spot is not None:
+    place = {"file": file.path} if file.is_file else {}
+    if file.is_file and finding.spot is not None:
         place |= {"line": str(finding.spot.line), "col": str(finding.spot.column)}
     place["title"] = f"lorascope {finding.code}"
     what = f"{finding.entry}: {finding.message}" if finding.entry else finding.message
@@ -36,7 +36,7 @@ def _finding(file: CheckedFile, finding: Finding) -> str:
 
 def _command(name: str, properties: dict[str, str], message: str) -> str:
     shown = ",".join(f"{key}={_escaped_property(value)}" for key, value in properties.items())
-    return f"::{name} {shown}::{_escaped(message)}"
+    return f"::{f'{name} {shown}'.rstrip()}::{_escaped(message)}"
 
 
 def _escaped(text: str) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lorascope.checking.checked import Checked, CheckedFile
+from lorascope.checking.rule import MOST_PATHS
 from lorascope.core.errors import LorascopeError
 from lorascope.core.finding import Finding, Severity
 from lorascope.core.inventory import SCHEMA_VERSION
 from lorascope.report.json_inventory import model_json
 from lorascope.report.json_match import entry_json, spec_json
+from lorascope.serving.outcome import Outcome
 
 
 def check_json(files: Sequence[CheckedFile]) -> dict[str, Any]:
@@ -50,7 +52,22 @@ def _check(file: CheckedFile, checked: Checked) -> dict[str, Any]:
         "problem": None if checked.problem is None else _error(checked.problem),
         "notes": list(checked.notes),
         "findings": [finding_json(finding) for finding in checked.findings],
+        "serving": [row for each in checked.serving for row in _serving(each)],
     }
+
+
+def _serving(outcome: Outcome) -> Iterator[dict[str, Any]]:
+    """Yield one row for each factor, with the modules that it is about."""
+    for part in outcome.parts:
+        yield {
+            "engine": outcome.engine.name,
+            "version": outcome.engine.version,
+            "factor": part.factor,
+            "modules": len(part.paths),
+            "names": list(dict.fromkeys(path.rpartition(".")[2] for path in part.paths)),
+            "paths": list(part.paths[:MOST_PATHS]),
+            "options": list(outcome.options),
+        }
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:

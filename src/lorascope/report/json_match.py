@@ -9,7 +9,7 @@ from lorascope.core.inventory import SCHEMA_VERSION, ModelInfo
 from lorascope.core.spec import LoraSpec
 from lorascope.matching.result import EntryMatch, Match, MatchedTarget
 from lorascope.report.json_inventory import model_json
-from lorascope.report.json_plan import plain_json
+from lorascope.report.plain_json import plain_json
 
 MOST_EXAMPLES = 5
 """Paths listed for one entry as examples."""

@@ -11,6 +11,7 @@ from lorascope.core.inventory import SCHEMA_VERSION
 from lorascope.core.plan import Advice, Plan, Target
 from lorascope.report.json_inventory import model_json
 from lorascope.report.json_memory import memory_json, memory_summary_json, setup_json
+from lorascope.report.plain_json import plain_json
 
 
 def plan_json(plan: Plan, fit: Fit | None = None, max_memory: int | None = None) -> dict[str, Any]:
@@ -59,17 +60,6 @@ def compare_json(plans: Sequence[Plan]) -> dict[str, Any]:
             for plan in plans
         ],
     }
-
-
-def plain_json(value: Any) -> Any:
-    """Return a value with mappings, sequences and sets turned into those of JSON."""
-    if isinstance(value, dict) or hasattr(value, "items"):
-        return {str(key): plain_json(each) for key, each in value.items()}
-    if isinstance(value, (set, frozenset)):
-        return sorted(plain_json(each) for each in value)
-    if isinstance(value, (list, tuple)):
-        return [plain_json(each) for each in value]
-    return value
 
 
 def _target(target: Target) -> dict[str, Any]:

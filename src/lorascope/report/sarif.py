@@ -72,15 +72,18 @@ def _result(file: CheckedFile, finding: Finding) -> dict[str, Any]:
         "ruleIndex": _RULE_INDEX.get(finding.code, -1),
         "level": _LEVELS[finding.severity],
         "message": {"text": _plain(f"{what} {finding.hint}".rstrip())},
-        "locations": [_location(file, finding)],
+        "locations": _locations(file, finding.spot),
     }
 
 
-def _location(file: CheckedFile, finding: Finding) -> dict[str, Any]:
+def _locations(file: CheckedFile, spot: Spot | None = None) -> list[dict[str, Any]]:
+    """Return the place in the file; none for what is no file."""
+    if not file.is_file:
+        return []
     place: dict[str, Any] = {"artifactLocation": _artifact(file)}
-    if finding.spot is not None:
-        place["region"] = _region(finding.spot, file.text)
-    return {"physicalLocation": place}
+    if spot is not None:
+        place["region"] = _region(spot, file.text)
+    return [{"physicalLocation": place}]
 
 
 def _region(spot: Spot, text: str | None) -> dict[str, int]:
@@ -109,7 +112,7 @@ def _notifications(file: CheckedFile) -> list[dict[str, Any]]:
         {
             "level": "error",
             "message": {"text": _plain(str(error))},
-            "locations": [{"physicalLocation": {"artifactLocation": _artifact(file)}}],
+            "locations": _locations(file),
         }
         for error in file.problems
     ]

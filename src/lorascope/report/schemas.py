@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-SCHEMA_NAMES = ("inspect", "plan", "compare", "match", "check", "models", "error")
+SCHEMA_NAMES = (
+    "inspect",
+    "plan",
+    "compare",
+    "match",
+    "check",
+    "diff",
+    "adapt",
+    "export",
+    "models",
+    "error",
+)
 
 
 def schema_text(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from lorascope.core.inventory import ModelInfo
 from lorascope.core.plan import Plan
 from lorascope.core.tasks import AUTO_CLASSES
-from lorascope.report.json_plan import plain_json
+from lorascope.report.plain_json import plain_json
 
 _NO_ARGUMENTS = frozenset(
     {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from lorascope.core.numbers import exact, plain
 from lorascope.report.fold import fold
@@ -22,6 +23,7 @@ _COLUMNS = (
 )
 _BY = Column("by", style="dim")
 _NAME = 1
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def targets_table(targets: Iterable[tuple[str, Traits]], width: int) -> list[Lin
         alike.setdefault(traits, []).append(path)
     explained = any(traits.by for traits in alike)
     rows: list[Row | Heading] = []
-    for traits, paths in _ordered(alike):
+    for traits, paths in in_role_order(alike, lambda traits: traits):
         for pattern in fold(paths):
             cells = (
                 traits.role,
@@ -69,13 +71,24 @@ def targets_table(targets: Iterable[tuple[str, Traits]], width: int) -> list[Lin
     return table(columns, rows, width, name_column=_NAME)
 
 
-def _ordered(alike: Mapping[Traits, list[str]]) -> list[tuple[Traits, list[str]]]:
-    """Sort the rows by role inside what is kept apart and inside a group; these stay in order."""
-    groups = list(dict.fromkeys((traits.apart, _group(traits.role)) for traits in alike))
-    place = {group: index for index, group in enumerate(groups)}
+def in_role_order(
+    alike: Mapping[Key, list[str]], traits_of: Callable[[Key], Traits]
+) -> list[tuple[Key, list[str]]]:
+    """Sort rows by role inside what is kept apart and inside a group; these stay in order.
+
+    Args:
+        alike: Full names of each row, by what they have in common.
+        traits_of: Of which the role and what is kept apart count.
+    """
+
+    def group(key: Key) -> tuple[str, str]:
+        traits = traits_of(key)
+        return traits.apart, _group(traits.role)
+
+    place = {each: index for index, each in enumerate(dict.fromkeys(map(group, alike)))}
     return sorted(
         alike.items(),
-        key=lambda each: (place[each[0].apart, _group(each[0].role)], role_place(each[0].role)),
+        key=lambda each: (place[group(each[0])], role_place(traits_of(each[0]).role)),
     )
 
 

@@ -72,6 +72,21 @@ class Cache:
             return None
         return next((found for path in paths if (found := self._read(path)) is not None), None)
 
+    def has(self, key: str) -> bool:
+        """Whether anything is stored under `key`, sound or not."""
+        return self.directory is not None and self._path(self.directory, key).is_file()
+
+    def is_writable(self) -> bool:
+        """Whether `store` may keep what it is given, as far as permissions tell."""
+        if self.directory is None:
+            return False
+        folders = (self.directory, *self.directory.parents)
+        try:
+            nearest = next((each for each in folders if each.exists()), None)
+        except OSError:  # a directory that may not be looked into
+            return False
+        return nearest is not None and nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+
     def _read(self, path: Path) -> Inventory | None:
         try:
             with open_regular(path) as file:

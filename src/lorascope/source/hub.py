@@ -78,9 +78,13 @@ def _fetched_file(name: HubName, filename: str, *, offline: bool) -> Path | None
 def cached_file(name: HubName, filename: str) -> Path | None:
     """Return the path of a file in huggingface_hub's cache, or None if it is not there."""
     with clear_settings_errors(_shown(name)):
+        from huggingface_hub.errors import HFValidationError
         from huggingface_hub.file_download import try_to_load_from_cache
 
-        path = try_to_load_from_cache(name.repo_id, filename, revision=name.revision)
+        try:
+            path = try_to_load_from_cache(name.repo_id, filename, revision=name.revision)
+        except HFValidationError as error:  # a ValueError, and no matter of settings
+            raise hub_error(name, error) from error
     return Path(path) if isinstance(path, str) else None
 
 
@@ -113,7 +117,8 @@ def hub_error(name: HubName, error: BaseException) -> ModelReferenceError:
     shown = _shown(name)
     if isinstance(error, errors.HFValidationError):
         return ModelReferenceError(
-            f"{shown} is not a valid Hub id.", "A Hub id has the form owner/name."
+            f"{shown} is not a valid Hub id, nor a path that exists.",
+            "A Hub id has the form owner/name, of letters, digits, single '-', '_' and '.'.",
         )
     if isinstance(error, errors.GatedRepoError):
         return ModelReferenceError(

@@ -21,6 +21,8 @@ def find(subject: Subject) -> Iterator[Problem]:
     for missed in every:
         if missed.why is Why.PATH:
             yield _half_a_path(missed)
+        if missed.why is Why.CASE:
+            yield _in_other_case(subject, missed)
         if missed.why is not Why.UNKNOWN:
             continue
         near = missed.entry.nearest
@@ -36,6 +38,21 @@ def _message(subject: Subject) -> str:
     if subject.refused is not None or not subject.targets:
         return "It matches no module."
     return "It matches no module, and PEFT says nothing because other entries match."
+
+
+def _in_other_case(subject: Subject, missed: Missed) -> Problem:
+    """Tell of an entry that is a name but for upper and lower case."""
+    [name] = missed.instead
+    is_listed = name in subject.list_targets
+    edit = Edit(Where.TARGET_MODULES, missed.entry.entry, () if is_listed else (name,))
+    return Problem(
+        entry=missed.entry.entry,
+        message=f"{_message(subject)} Upper and lower case count: this model has {name!r}.",
+        hint=f"{name!r} is listed already; remove it." if is_listed else f"Write {name!r}.",
+        where=Where.TARGET_MODULES,
+        edits=(edit,),
+        severity=None if subject.targets else Severity.ERROR,
+    )
 
 
 def _half_a_path(missed: Missed) -> Problem:

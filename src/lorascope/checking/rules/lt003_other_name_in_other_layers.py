@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from lorascope.checking.missed import Why, missed_targets
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
-from lorascope.checking.words import listed, shown
+from lorascope.checking.words import shown
 from lorascope.core.finding import Severity
 from lorascope.core.inventory import Module
 from lorascope.core.roles import Role, Tower
@@ -33,12 +32,7 @@ class _Place:
 
 
 def find(subject: Subject) -> Iterator[Problem]:
-    """Find roles adapted in some layers only, and fused projections left out beside others."""
-    yield from _of_other_layers(subject)
-    yield from _beside_fused(subject)
-
-
-def _of_other_layers(subject: Subject) -> Iterator[Problem]:
+    """Find roles that are adapted in some layers only."""
     if subject.asked.layers_to_transform is not None:
         return
     for (_, role, _), place in _places(subject).items():
@@ -92,52 +86,19 @@ def _is_of_interest(subject: Subject, module: Module) -> bool:
     )
 
 
-def _beside_fused(subject: Subject) -> Iterator[Problem]:
-    """Find what is left of a list of another family's names, of which most are fused here."""
-    adapted = [entry for entry in subject.entries_of(Where.TARGET_MODULES) if entry.matched]
-    fused: dict[str, None] = {}
-    absent: list[str] = []
-    for missed in missed_targets(subject):
-        if missed.why is Why.FUSED:
-            absent.append(missed.entry.entry)
-            fused.update(dict.fromkeys(missed.instead))
-    frozen = [m for m in subject.model.adaptable if m.name in fused]
-    if not adapted or not frozen or subject.adapted_paths & {m.path for m in frozen}:
-        return
-    size = sum(module.params for module in frozen)
-    share = size / subject.model.model.total_params
-    names = dict.fromkeys([entry.entry for entry in adapted])
-    yield Problem(
-        entry=adapted[0].entry,
-        message=(
-            f"Of {len(subject.list_targets)} entries only {listed(names)} "
-            f"{'is a name' if len(names) == 1 else 'are names'} of this model, so that it is "
-            f"trained on {len(subject.targets)} modules alone. What {listed(absent)} stand for is "
-            f"in {listed(fused)} here and stays frozen: {share:.0%} of the weights."
-        ),
-        hint=f"Write {shown([*fused, *names])}.",
-        where=Where.TARGET_MODULES,
-        paths=tuple(module.path for module in frozen),
-    )
-
-
-_LLAMA = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-
 RULE = Rule(
     code="LT003",
     name="other-name-in-other-layers",
     severity=Severity.WARNING,
     summary="An entry matches in a part of the model; elsewhere the same has another name.",
     why=(
-        "Llama's seven names on Phi-3 adapt `o_proj` and `down_proj` alone, because the others are "
-        "fused there as `qkv_proj` and `gate_up_proj`. Something is trained, so nothing is "
-        "reported. The same happens where some layers of a model name a projection otherwise."
+        "A model of several parts may name the same projection otherwise in each: where SAM's mask "
+        "decoder has `out_proj`, its image encoder has `proj`. An entry then reaches one part and "
+        "leaves the other frozen. Something is trained, so nothing is reported."
     ),
     instead="Name it as each part of this model does.",
-    bad=Example("Phi-3-mini", {"target_modules": _LLAMA}),
-    good=Example(
-        "Phi-3-mini", {"target_modules": ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]}
-    ),
+    bad=Example("sam", {"target_modules": ["qkv", "out_proj"]}),
+    good=Example("sam", {"target_modules": ["qkv", "proj", "out_proj"]}),
     reports=("huggingface/peft#3658",),
     needs=Needs.MATCH,
     find=find,

@@ -10,6 +10,7 @@ from lorascope.checking.subject import Subject
 from lorascope.checking.words import listed, shown
 from lorascope.core.finding import Severity
 from lorascope.core.inventory import Module
+from lorascope.core.numbers import percent
 from lorascope.core.recipe import Edit
 from lorascope.core.roles import Role
 from lorascope.matching import Where
@@ -55,7 +56,7 @@ def _problem(subject: Subject, fused: tuple[str, ...], entries: Sequence[str]) -
         entry=entries[0],
         message=(
             f"{together}; {listed(entries)} {does} not exist in it."
-            + ("" if is_adapted else f" None of its {len(modules)} is adapted.")
+            + ("" if is_adapted else f" {_frozen(subject, modules)}")
         ),
         hint=f"{shown(fused)} is adapted already; remove {listed(entries)}."
         if is_adapted
@@ -64,6 +65,18 @@ def _problem(subject: Subject, fused: tuple[str, ...], entries: Sequence[str]) -
         paths=tuple(module.path for module in modules),
         edits=_edits(subject, fused, entries, modules),
         severity=Severity.INFO if is_adapted else None,
+    )
+
+
+def _frozen(subject: Subject, modules: Sequence[Module]) -> str:
+    """Say that none is adapted; and what that leaves out, if other entries are trained alone."""
+    none = f"None of its {len(modules)} is adapted"
+    if not subject.targets:
+        return f"{none}."
+    held, total = sum(module.params for module in modules), subject.model.model.total_params
+    return (
+        f"{none}, and PEFT says nothing because other entries match: {percent(held, total)} of the "
+        "weights stay frozen."
     )
 
 

@@ -12,10 +12,9 @@ from lorascope.core.finding import Severity
 from lorascope.matching import EntryMatch, MatchedTarget, Where
 from lorascope.matching.patterns import KeyedNames
 from lorascope.serving.engines import Engine, Feature, engines
+from lorascope.serving.parts import served_scales
 
 _PATTERNS = (Where.RANK_PATTERN, Where.ALPHA_PATTERN)
-_SAME = 1e-6
-"""Relative difference of two scales that are the same number."""
 
 
 def find(subject: Subject) -> Iterator[Problem]:
@@ -87,41 +86,39 @@ def _how_keys_match(subject: Subject) -> str:
 
 def _other_scale(subject: Subject, engine: Engine) -> Iterator[Problem]:
     """Find targets that the engine scales otherwise because it does not read the patterns."""
-    if Feature.PATTERNS in engine.refuses:
+    if Feature.PATTERNS in engine.refuses and any(
+        target.rank != subject.spec.r for target in subject.targets
+    ):
         return
     spec = subject.spec
+    others = [part for part in served_scales(engine, subject.targets, spec) if not part.is_same]
     for where, given in zip(_PATTERNS, (spec.rank_pattern, spec.alpha_pattern), strict=True):
-        if not given:
+        keys = {t.path: _key(t, where) for t in subject.targets} if given else {}
+        parts = [part for part in others if any(keys.get(path) for path in part.paths)]
+        if not parts:
             continue
-        others = [t for t in subject.targets if _key(t, where) and _differs(subject, engine, t)]
-        if not others:
-            continue
-        first = others[0]
+        first = next(path for path in parts[0].paths if keys.get(path))
+        said = "; ".join(
+            f"{part.text}, trained at the scale {part.trained:g} and served at {part.served:g}"
+            for part in parts[:_MOST_PARTS]
+        )
         yield Problem(
-            entry=_key(first, where) or "",
-            message=(
-                f"{engine.title} does not read it: {len(others)} of {len(subject.targets)} targets "
-                f"are trained at the scale {first.scaling:g} and served at "
-                f"{engine.scale_of(first, spec):g}, {first.path} for one."
-            ),
-            hint=(
-                f"{_right_for(engine)}; or train with one rank and one alpha "
-                f"({engine.title} {engine.version})."
-            ),
+            entry=keys[first] or "",
+            message=f"{engine.shown} does not read it: {said}.",
+            hint=f"{_right_for(engine)}; or train with one rank and one alpha.",
             where=where,
-            paths=tuple(target.path for target in others[:MOST_PATHS]),
+            paths=tuple(path for part in parts for path in part.paths)[:MOST_PATHS],
             severity=Severity.ERROR,
         )
         return
 
 
+_MOST_PARTS = 4
+"""Factors of one engine that are named."""
+
+
 def _key(target: MatchedTarget, where: Where) -> str | None:
     return target.rank_key if where is Where.RANK_PATTERN else target.alpha_key
-
-
-def _differs(subject: Subject, engine: Engine, target: MatchedTarget) -> bool:
-    served = engine.scale_of(target, subject.spec)
-    return abs(served - target.scaling) > _SAME * abs(target.scaling)
 
 
 def _right_for(engine: Engine) -> str:
@@ -137,9 +134,10 @@ RULE = Rule(
     summary="A key of `rank_pattern` or `alpha_pattern` decides nothing, or an engine ignores it.",
     why=(
         "PEFT takes the first key that matches the end of a module's name. A key that matches "
-        "none, or only what an earlier key has decided, changes nothing. And vLLM, TGI and LoRAX "
-        "read no pattern at all: they scale every module by the global alpha / r, so that a "
-        "module trained at r = 4 and alpha = 16 beside r = 8 answers at half its strength."
+        "none, or only what an earlier key has decided, changes nothing. And TGI, LoRAX and older "
+        "releases of vLLM read no pattern at all: they scale every module by the global alpha / r, "
+        "so that a module trained at r = 4 and alpha = 16 beside r = 8 answers at half its "
+        "strength. llama.cpp divides the global alpha by the rank of each tensor."
     ),
     instead=(
         "Put narrow keys before wide ones, write the names of this model, and keep alpha / r the "
@@ -153,7 +151,7 @@ RULE = Rule(
             "lora_alpha": 16,
             "rank_pattern": {"up_proj": 4},
         },
-        engines=("vllm",),
+        engines=("tgi",),
     ),
     good=Example(
         "Llama-3.1-8B",
@@ -164,7 +162,7 @@ RULE = Rule(
             "rank_pattern": {"up_proj": 4},
             "alpha_pattern": {"up_proj": 8},
         },
-        engines=("vllm",),
+        engines=("tgi",),
     ),
     reports=("huggingface/peft#3582", "vllm-project/vllm#55545"),
     needs=Needs.MATCH,

@@ -4,84 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lorascope.checking.engine_features import Used, used_features
 from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.core.finding import Severity
 from lorascope.core.spec import LoraSpec
-from lorascope.serving.engines import Engine, Feature, Scale, engines
+from lorascope.serving import troubles
+from lorascope.serving.engines import Engine, Scale, engines
+from lorascope.serving.support import support_of
+from lorascope.serving.troubles import Trouble, limits
 
 
 def find(subject: Subject) -> Iterator[Problem]:
     """Find what the engines that are asked for refuse, ignore or need an option for."""
-    asked = [engines()[name] for name in subject.engines if name in engines()]
-    if not asked:
-        return
-    used = used_features(subject)
-    ranks = _ranks(subject)
-    for engine in asked:
-        for feature, each in used.items():
-            problem = _of_feature(engine, feature, each)
-            if problem is not None:
-                yield problem
-        yield from _of_rank(engine, max(ranks))
+    for engine in (engines()[name] for name in subject.engines if name in engines()):
+        yield from _of_model(subject, engine)
+        for trouble in limits(engine, subject.spec, subject.match, subject.inventory):
+            yield _problem(trouble)
         yield from _of_rslora(engine, subject.spec)
 
 
-def _of_feature(engine: Engine, feature: Feature, used: Used) -> Problem | None:
-    severity = None
-    if feature in engine.refuses:
-        result = "does not load it"
-        instead = used.instead
-    elif feature in engine.ignores:
-        result = "leaves it out without an error, so that its answers are others"
-        instead = used.instead
-    elif feature in engine.needs:
-        result = f"serves it only when started with {engine.needs[feature]}"
-        instead = f"Start it with {engine.needs[feature]}. Or: {used.instead}"
-        severity = Severity.WARNING
-    else:
-        return None
-    return Problem(
-        entry=used.entry,
-        message=f"{used.what}: {engine.title} ({engine.version}) {result}.",
-        hint=instead,
-        where=used.where,
-        paths=used.paths[:MOST_PATHS],
-        severity=severity,
-    )
-
-
-def _ranks(subject: Subject) -> set[int]:
-    if subject.targets:
-        return {target.rank for target in subject.targets}
-    return {subject.spec.r, *subject.spec.rank_pattern.values()}
-
-
-def _of_rank(engine: Engine, rank: int) -> Iterator[Problem]:
-    if not engine.ranks or rank <= engine.usual_rank:
+def _of_model(subject: Subject, engine: Engine) -> Iterator[Problem]:
+    """Say that an engine has no class of its own for the model, so that names are not judged."""
+    if subject.inventory is None or not subject.inventory.model.is_transformers_class:
         return
-    enough = next((each for each in engine.ranks if each >= rank), None)
-    if enough is None:
+    support = support_of(engine, subject.inventory)
+    if support.is_unknown:
         yield Problem(
-            entry=str(rank),
+            entry=support.architecture,
             message=(
-                f"Rank {rank} is above {engine.ranks[-1]}, the largest that {engine.title} "
-                f"({engine.version}) serves."
+                f"{engine.shown} has no class of its own for {support.architecture}: it runs it"
+                " with transformers if it can, or refuses the model."
             ),
-            hint=f"Train with r up to {engine.ranks[-1]}, or merge the adapter into the model.",
-            where="r",
+            hint="Try whether it serves the base model before training for it.",
+            severity=Severity.WARNING,
         )
-        return
-    yield Problem(
-        entry=str(rank),
-        message=(
-            f"Rank {rank} is above {engine.usual_rank}, the limit of {engine.title} "
-            f"({engine.version}) if nobody sets another: it refuses the adapter."
-        ),
-        hint=f"Start it with {engine.rank_option} {enough}.",
-        where="r",
-        severity=Severity.WARNING,
+
+
+_RESULTS = {
+    troubles.Severity.REFUSED: "does not load it",
+    troubles.Severity.CHANGED: "leaves it out without an error, so that its answers are others",
+    troubles.Severity.OPTION: "serves it only with an option",
+}
+
+
+def _problem(trouble: Trouble) -> Problem:
+    why = f": {trouble.why}" if trouble.why else ""
+    is_option = trouble.severity is troubles.Severity.OPTION
+    return Problem(
+        entry=trouble.entry,
+        message=f"{trouble.what}: {trouble.engine.shown} {_RESULTS[trouble.severity]}{why}.",
+        hint=trouble.instead,
+        where=trouble.where,
+        paths=trouble.paths[:MOST_PATHS],
+        severity=Severity.WARNING if is_option else None,
     )
 
 
@@ -94,7 +69,7 @@ def _of_rslora(engine: Engine, spec: LoraSpec) -> Iterator[Problem]:
     yield Problem(
         entry="true",
         message=(
-            f"{engine.title} ({engine.version}) does not read use_rslora: the adapter is trained "
+            f"{engine.shown} does not read use_rslora: x{rank**-0.5:.4g} on all modules, trained "
             f"at the scale {spec.lora_alpha / rank**0.5:.4g} and served at "
             f"{spec.lora_alpha / rank:.4g}."
         ),
@@ -112,10 +87,11 @@ RULE = Rule(
     severity=Severity.ERROR,
     summary="A serving engine refuses the adapter, or leaves a part of it out.",
     why=(
-        "Engines take less than PEFT trains. vLLM refuses DoRA, `modules_to_save` and ranks above "
-        "its limit, SGLang any rank or alpha pattern, llama.cpp whatever is no pair of low-rank "
-        "matrices; TGI and LoRAX skip it silently. That is seen only when the trained adapter is "
-        "to be served. Which version was read is said with each finding."
+        "Engines take less than PEFT trains. vLLM refuses DoRA, `modules_to_save`, ranks above its "
+        "limit and names that its class of the model has not; SGLang refuses mixed ranks and half "
+        "of a layer that it joins, llama.cpp whatever is no pair of low-rank matrices; TGI and "
+        "LoRAX skip it silently. That is seen only when the trained adapter is to be served. "
+        "Which version was read is said with each finding."
     ),
     instead="Train what the engine takes, or merge the adapter into the model before serving.",
     bad=Example(

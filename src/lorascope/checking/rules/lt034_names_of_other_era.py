@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from lorascope.checking.missed import Missed, Why, mended, missed_targets
 from lorascope.checking.missed_pattern import WhyPattern, missed_pattern
+from lorascope.checking.reaching import asked_otherwise
 from lorascope.checking.rule import Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import as_list, in_command, shown
+from lorascope.core.errors import SpecificationError
 from lorascope.core.finding import Severity
 from lorascope.core.recipe import Edit
 from lorascope.matching import Where
@@ -90,16 +92,30 @@ def _of_pattern(subject: Subject) -> Iterator[Problem]:
     if missed is None or missed.why is not WhyPattern.ERA:
         return
     new = missed.instead[0]
+    is_taken = _is_taken(subject, new)
     yield Problem(
         entry=missed.pattern,
         message=(
             "It matches nothing, because its prefix is that of another class or release; in "
             f"{subject.model.model.cls} the same modules lie elsewhere."
         ),
-        hint=f"Write {new}",
+        hint=f"Write {new}"
+        if is_taken
+        else f"Here it would be {new}, which names containers or activations too, and PEFT refuses "
+        "those: let it end with the layers that are meant.",
         where=Where.TARGET_MODULES,
-        edits=(Edit(Where.TARGET_MODULES, None, new),) if len(missed.instead) == 1 else (),
+        edits=(Edit(Where.TARGET_MODULES, None, new),)
+        if is_taken and len(missed.instead) == 1
+        else (),
     )
+
+
+def _is_taken(subject: Subject, pattern: str) -> bool:
+    """Whether PEFT would take a pattern: one that names containers is no answer."""
+    try:
+        return asked_otherwise(subject, target_modules=pattern).refused is None
+    except SpecificationError:
+        return False
 
 
 RULE = Rule(

@@ -1,0 +1,87 @@
+"""The text that `lorascope adapt` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from lorascope.core.adaptation import Adaptation, AdaptedPair, Step
+from lorascope.core.numbers import counted, exact, size
+from lorascope.report.fold import fold
+from lorascope.report.layout import Column, Row, bullet, fields, heading, paragraph, table
+from lorascope.report.lines import Line, line
+
+_COLUMNS = (
+    Column("modules"),
+    Column("count", right=True),
+    Column("rank", right=True),
+    Column("scale", right=True),
+    Column("B times", right=True),
+)
+
+
+def adapt_text(done: Adaptation, width: int) -> list[Line]:
+    """Lay out what was done, module group by module group."""
+    title = f"{done.origin} for {done.title} ({done.version})"
+    lines = [heading(title), *fields(_facts(done), width), line("")]
+    lines += [heading("Done" if done.directory else "To be done (name a directory with -o)")]
+    for change in done.changes:
+        style = "bold red" if change.step is Step.DROPPED else ""
+        lines += bullet(change.text, width, style)
+    if not done.changes:
+        lines += bullet("Nothing: the engine computes the same with it as it is.", width)
+    lines += [line(""), heading("Pairs of factors, before → after")]
+    lines += table(_COLUMNS, list(_rows(done.pairs)), width)
+    lines += [line(""), *paragraph(_rounding(done), width)]
+    if done.notes:
+        lines += [line(""), heading("Notes")]
+        for note in done.notes:
+            lines += bullet(note, width, "yellow")
+    return lines
+
+
+def _facts(done: Adaptation) -> Iterator[tuple[str, str]]:
+    yield "base model", done.base_model
+    yield "served model", done.served_model if done.served_model != done.base_model else ""
+    yield "rank and alpha", f"{done.rank} and {done.alpha:g}, for all"
+    tensors = f"{exact(done.tensors_before)} → {exact(done.tensors)}"
+    yield "tensors", f"{tensors} ({size(done.bytes_before)} → {size(done.bytes)})"
+    yield "written to", done.directory or ""
+
+
+def _rows(pairs: Iterable[AdaptedPair]) -> Iterator[Row]:
+    """Yield a row for all modules that fare alike."""
+    groups: dict[tuple[object, ...], list[AdaptedPair]] = {}
+    for pair in pairs:
+        fate = (pair.rank_before, pair.rank, pair.scales_before, pair.scale, pair.factors)
+        groups.setdefault(fate, []).append(pair)
+    for same in groups.values():
+        first = same[0]
+        folded = [pattern.text for pattern in fold([pair.path for pair in same])]
+        for number, text in enumerate(folded):
+            if number:
+                yield Row((text, "", "", "", ""))
+                continue
+            before = _numbers(first.scales_before)
+            yield Row(
+                (
+                    text,
+                    exact(len(same)),
+                    f"{first.rank_before} → {first.rank}",
+                    f"{before} → {first.scale:g}" if before else "zeros",
+                    _numbers(first.factors) if set(first.factors) - {1.0} else "",
+                )
+            )
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:.6g}" for value in values)
+
+
+def _rounding(done: Adaptation) -> str:
+    inexact = sum(not pair.exact for pair in done.pairs)
+    if not inexact:
+        return "No number is rounded: every factor is a power of two."
+    which = f"The numbers of {counted(inexact, 'pair')} are rounded once to their stored type"
+    if done.rounding is None:
+        return f"{which}."
+    return f"{which}, by at most {done.rounding:.2g} of each."
