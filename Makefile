@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 OLDEST_VERSIONS := transformers==5.10.4 peft==0.20.0
 
-.PHONY: help demo test check unit test-oldest sweep conformance bench bench-memory bench-memory-gpu bench-check false-alarms published fuzz docs format clean
+.PHONY: help demo test check unit test-oldest sweep conformance bench bench-memory bench-memory-gpu bench-check false-alarms engine-facts published interop fuzz docs format clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -57,6 +57,9 @@ bench-check: $(VENV)/installed  ## `lorascope check` beside PEFT's way
 false-alarms: $(VENV)/installed  ## check what is known to be right, on every model type
 	$(BIN)/python conformance/false_alarms.py --write docs/false-alarms.md
 
+engine-facts: $(VENV)/installed  ## what serving engines do, read from their newest release: make engine-facts [ENGINE=vllm VERSION=…]
+	$(BIN)/python conformance/engine_facts.py $(ENGINE) $(if $(VERSION),--version $(VERSION))
+
 bench-memory: $(VENV)/installed  ## predicted memory against the CPU allocator's true peaks, and its speed
 	$(BIN)/python benchmarks/memory_cpu.py --write docs/memory-measured.md
 	$(BIN)/python benchmarks/memory_timing.py --write docs/memory-time.md
@@ -68,10 +71,17 @@ docs: $(VENV)/installed  ## the generated pages: commands, output, rules, captur
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_output.py
 	$(BIN)/python docs/make_rules.py
+	$(BIN)/python docs/make_serving.py
 	$(BIN)/python docs/make_captures.py
 
 published: $(VENV)/installed  ## check what tools publish: make published DIR=folder of checkouts
 	$(BIN)/python conformance/published_configs.py $(DIR) --write docs/published-configs.md
+
+interop: $(VENV)/installed  ## what the tools' own code makes of exported files; an environment for each (20 GB)
+	$(BIN)/python interop/run.py --write docs/interop.md
+
+adapted: $(VENV)/installed  ## deltas before and after `adapt`: make adapted DIR=folder of SmolLM2's GGUF
+	$(BIN)/python conformance/adapted_deltas.py $(DIR) --write docs/adapted-deltas.md
 
 fuzz: $(VENV)/installed  ## 10,000 generated and broken configurations; nothing may go wrong
 	$(BIN)/python fuzz/run.py
@@ -81,4 +91,4 @@ format: $(VENV)/installed  ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 clean:  ## remove what the targets above have made
-	rm -rf $(VENV) $(OLDEST) demo
+	rm -rf $(VENV) $(OLDEST) .venv-interop demo

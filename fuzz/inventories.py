@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from from_tests import builders
+
 from lorascope.core.inventory import Inventory
 from lorascope.source.inventory_codec import decode, encode
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-import builders
 
 _HAND_MADE: Mapping[str, Callable[[], Inventory]] = {
     "llama": builders.llama,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from from_tests import cpu_s
 
 
 @dataclass(slots=True)
@@ -16,7 +17,7 @@ class Stopwatch:
     """
 
     most_s: float = 2.0
-    """Seconds that one step may take."""
+    """Seconds that one step may take on an ordinary machine."""
     model: str = "no model"
     """What is checked against."""
     codes: frozenset[str] | None = None
@@ -34,9 +35,3 @@ class Stopwatch:
             yield
         finally:
             self.taken[name] = self.taken.get(name, 0.0) + cpu_s() - before
-
-
-def cpu_s() -> float:
-    """Return the processor time that was used so far, in seconds."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import resource
+import signal
 import time
 import traceback
 import warnings
@@ -14,11 +15,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from from_tests import cpu_s, slowness
 from inventories import read_all
 from mutate import make_input
 from one_input import try_input
-from stopwatch import Stopwatch, cpu_s
+from stopwatch import Stopwatch
 
+ENDLESS_S = 200.0
+"""Seconds of processor time after which the process is ended, on an ordinary machine: far more than
+any step may take."""
 MOST_MIB = 500
 """Memory that checking may take beyond the inventories."""
 _SPARE_MIB = 200
@@ -37,7 +42,7 @@ class Outcome:
     step_s: float
     """Its processor time."""
     most_s: float
-    """What it may take."""
+    """What it may take here, as slow as the machine is."""
     cpu_s: float
     """Processor time of all steps."""
     wall_s: float
@@ -54,8 +59,15 @@ class Outcome:
     """Whether the process ends now, because its memory was used up."""
 
 
-def work(connection: Connection, seed: str, inventories: Path) -> None:
-    """Check the inputs whose numbers come through the connection, until None comes."""
+def work(connection: Connection, seed: str, inventories: Path, slow: float) -> None:
+    """Check the inputs whose numbers come through the connection, until None comes.
+
+    Args:
+        connection: To the process that started this one.
+        seed: As in `make_input`.
+        inventories: Directory of the models.
+        slow: How many times as long as on an ordinary machine things take, as measured once.
+    """
     warnings.simplefilter("error")
     logging.disable(logging.CRITICAL)
     models = read_all(inventories)
@@ -69,17 +81,22 @@ def work(connection: Connection, seed: str, inventories: Path) -> None:
             made = make_input(seed, number)
             failure, is_last, watch = None, False, Stopwatch()
             cpu, wall = cpu_s(), time.perf_counter()
+            signal.setitimer(signal.ITIMER_PROF, ENDLESS_S * slow)
             try:
                 try_input(made, Path(directory), models, watch)
             except Exception as error:
                 failure, is_last = traceback.format_exc(), isinstance(error, MemoryError)
             step = max(watch.taken, key=watch.taken.__getitem__, default="start")
+            step_s = watch.taken.get(step, 0.0)
+            times = slow
+            if step_s > slow * watch.most_s:  # others have work on the machine too, more at times
+                times = max(slow, *(slowness() for _ in range(3)))
             outcome = Outcome(
                 number=number,
                 model=watch.model,
                 step=step,
-                step_s=watch.taken.get(step, 0.0),
-                most_s=watch.most_s,
+                step_s=step_s,
+                most_s=times * watch.most_s,
                 cpu_s=cpu_s() - cpu,
                 wall_s=time.perf_counter() - wall,
                 grown_mib=_peak_mib() - start,

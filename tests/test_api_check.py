@@ -10,9 +10,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
+import builders
 import lorascope
 from lorascope import api
 from lorascope.api import CheckRequest
+from lorascope.api.bases import BaseModels
 from lorascope.core.errors import (
     ModelReferenceError,
     NoLoraError,
@@ -97,3 +99,25 @@ def test_files_of_one_model_build_it_once(tmp_path: Path, monkeypatch: pytest.Mo
     files = api.check_files([tmp_path], CheckRequest())
     assert [len(file.checks) for file in files] == [1] * 5
     assert len(built) == 1
+
+
+def test_which_bases_are_named_is_told_before_the_first_file(tmp_path: Path) -> None:
+    text = "base_model: {}\nadapter: lora\nlora_target_modules: [q_proj]\n"
+    for number, base in enumerate(("owner/a", "owner/b", "")):
+        (tmp_path / f"{number}.yaml").write_text(text.format(base))
+    (tmp_path / "broken.yaml").write_text("adapter: lora\n  lora_r: [")
+    told: list[object] = []
+    api.check_files(
+        [tmp_path],
+        CheckRequest(bases=BaseModels(offline=True)),
+        on_file=lambda done, of, path: told.append(done),
+        on_bases=lambda names: told.append([each.name for each in names]),
+    )
+    assert told == [["owner/a", "owner/b"], 0, 1, 2, 3]
+
+
+def test_one_base_model_for_all_is_not_told(tmp_path: Path) -> None:
+    (tmp_path / "0.yaml").write_text("base_model: a/b\nadapter: lora\nlora_target_linear: true\n")
+    told: list[object] = []
+    api.check_files([tmp_path], CheckRequest(model=builders.llama()), on_bases=told.append)
+    assert told == []

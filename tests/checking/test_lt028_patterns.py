@@ -48,7 +48,17 @@ def test_llama_cpp_divides_by_each_rank() -> None:
     assert "trained at the scale 2 and served at 4" in finding.message
 
 
-@pytest.mark.parametrize("engine", ["peft", "vllm", "sglang"])
+def test_older_vllm_scaled_by_one_factor() -> None:
+    [finding] = found(RULE, "Llama-3.1-8B", _MIXED, engines=("vllm",))
+    assert finding.severity == "warning"
+    assert finding.message == (
+        "vLLM up to 0.31.0 does not read it: x0.5 on 32 modules (up_proj), trained at the scale 4"
+        " and served at 2."
+    )
+    assert found(RULE, "Llama-3.1-8B", _CONSTANT, engines=("vllm",)) == ()
+
+
+@pytest.mark.parametrize("engine", ["peft", "sglang"])
 def test_engine_that_reads_or_refuses_patterns(engine: str) -> None:
     assert found(RULE, "Llama-3.1-8B", _MIXED, engines=(engine,)) == ()
 

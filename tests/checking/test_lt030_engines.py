@@ -91,7 +91,7 @@ def test_a_name_that_the_engine_joins_already() -> None:
     config = {"target_modules": ["qkv_proj", "gate_up_proj", "down_proj"]}
     assert found(RULE, "Phi-3-mini", config, engines=("vllm",)) == ()
     [finding] = found(RULE, "Phi-3-mini", config, engines=("tgi",))
-    assert "LoRA on 32 of gate_up_proj" in finding.message
+    assert "LoRA on 32 modules (gate_up_proj)" in finding.message
     assert "leaves it out without an error" in finding.message
 
 

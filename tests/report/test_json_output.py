@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from adaptations import some_adaptation
 from checks import some_files
 from differences import ADAPTER, FULLER
 from jsonschema import Draft202012Validator
@@ -11,6 +12,7 @@ from plans import match_of, plan_of
 
 import builders
 from lorascope import planning
+from lorascope.core.adaptation import Step
 from lorascope.core.errors import ModelReferenceError
 from lorascope.core.export import Exported, Form, Loss, Trainer
 from lorascope.core.finding import Severity
@@ -21,6 +23,7 @@ from lorascope.core.roles import Evidence, Kind, Role, Tower
 from lorascope.matching.difference import Aspect, difference
 from lorascope.matching.result import Reason, Where
 from lorascope.report.examples_report import examples_json
+from lorascope.report.json_adapt import adapt_json
 from lorascope.report.json_check import check_json
 from lorascope.report.json_diff import diff_json
 from lorascope.report.json_error import error_json
@@ -59,6 +62,7 @@ OUTPUTS: dict[str, list[dict[str, Any]]] = {
         export_json(EXPORTED, LLAMA.model, written="axolotl.yaml"),
         export_json(EXPORTED, LLAMA.model, refused=True),
     ],
+    "adapt": [adapt_json(some_adaptation()), adapt_json(some_adaptation(written=False))],
     "models": [examples_json(list_examples())],
     "error": [
         error_json(ModelReferenceError("Where, got, expected.", "Do this.")),
@@ -134,6 +138,8 @@ def test_closed_vocabularies_are_those_of_the_program() -> None:
     assert check["check"]["properties"]["tool"]["enum"] == [str(tool) for tool in Tool]
     assert check["finding"]["properties"]["severity"]["enum"] == [str(each) for each in Severity]
     assert check["entry"] == match["entry"]
+    adapt = json.loads(schema_text("adapt"))["$defs"]
+    assert adapt["change"]["properties"]["step"]["enum"] == [str(step) for step in Step]
     export = json.loads(schema_text("export"))["properties"]
     assert export["to"]["enum"] == [str(trainer) for trainer in Trainer]
     assert export["form"]["enum"] == [str(form) for form in Form]

@@ -33,7 +33,10 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parser.add_argument("adapter", metavar="ADAPTER", help="the directory of a trained adapter")
     parser.add_argument(
-        "model", metavar="MODEL", nargs="?", help="base model (default: as the adapter names it)"
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        help=f"base model (default: as the adapter names it): {MODEL_HELP}",
     )
     parser.add_argument(
         "--serve",
@@ -85,8 +88,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         help="leave out what the engine does not take: dora, modules_to_save, bias, lora_bias,"
         " trainable_tokens, tied_head, expert_parameters, perception_tower, unknown_name",
     )
-    reading = add_reading(parser)
-    reading.description = f"MODEL is {MODEL_HELP}."
+    add_reading(parser)
     add_output(parser)
     parser.set_defaults(run=run)
 

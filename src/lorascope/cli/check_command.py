@@ -73,6 +73,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     )
     parser.add_argument(
         "--serve",
+        action="extend",
         type=values.names,
         metavar="ENGINE,...",
         help="serving engines whose limits count: vllm, sglang, llama.cpp, tgi, lorax, peft",

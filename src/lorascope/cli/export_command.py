@@ -36,7 +36,7 @@ _EPILOG = """\
 examples:
   lorascope export Llama-3.1-8B --preset attention --to axolotl
   lorascope export Qwen/Qwen3-8B --task math --to mlx-lm -o mlx.yaml
-  lorascope plan Phi-3-mini --json > plan.json; lorascope export plan.json --to trl
+  lorascope export plan.json --to trl                 what lorascope plan --json printed
   lorascope export ./adapter --to llamafactory        an adapter or its adapter_config.json
   lorascope export axolotl.yaml --to ms-swift         one trainer's file for another
   lorascope export ./adapter --to axolotl --into train.yaml --diff

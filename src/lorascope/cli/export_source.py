@@ -60,6 +60,7 @@ def _names_configuration(options: argparse.Namespace) -> bool:
 
     path = Path(options.plan)
     if options.format is not None or options.model is not None:
+        _check_there(path)
         return True
     try:
         if path.is_dir():
@@ -82,10 +83,30 @@ def _names_configuration(options: argparse.Namespace) -> bool:
     return True
 
 
+def _check_there(path: Path) -> None:
+    """Make sure that PLAN is a file or a directory: with MODEL or --format it can be nothing else.
+
+    Raises:
+        RecipeError: It is none.
+    """
+    from lorascope.core.errors import RecipeError
+
+    try:
+        exists = path.exists()
+    except (OSError, ValueError):
+        exists = False
+    if not exists:
+        raise RecipeError(
+            f"There is no file or directory {path}.",
+            "With MODEL or --format PLAN is a configuration; a model is named alone.",
+        )
+
+
 def _configured(options: argparse.Namespace) -> Configured:
     from lorascope.api.bases import BaseModels
     from lorascope.api.configured import configured
     from lorascope.cli.progress import working
+    from lorascope.core.errors import UnnamedModelError
     from lorascope.core.recipe import Tool
 
     given = [name for name in _PLANNING if getattr(options, name) not in (None, [], False)]
@@ -97,18 +118,20 @@ def _configured(options: argparse.Namespace) -> Configured:
             " already.",
             "Name a model to plan for, or leave the option out.",
         )
+    bases = BaseModels(
+        offline=options.offline,
+        trust_remote_code=options.trust_remote_code,
+        cache=not options.no_cache,
+        refresh=options.refresh,
+    )
+    tool = None if options.format is None else Tool(options.format)
     with working(f"reading {options.plan}"):
-        return configured(
-            options.plan,
-            options.model,
-            tool=None if options.format is None else Tool(options.format),
-            bases=BaseModels(
-                offline=options.offline,
-                trust_remote_code=options.trust_remote_code,
-                cache=not options.no_cache,
-                refresh=options.refresh,
-            ),
-        )
+        try:
+            return configured(options.plan, options.model, tool=tool, bases=bases)
+        except UnnamedModelError as error:
+            raise UnnamedModelError(
+                error.what, "Name it: lorascope export PLAN MODEL --to TOOL."
+            ) from error
 
 
 def _planned(options: argparse.Namespace) -> Configured:

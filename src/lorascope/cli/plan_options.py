@@ -107,6 +107,7 @@ def add_numbers(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--init", metavar="NAME", help="initialization, for example pissa")
     group.add_argument(
         "--serve",
+        action="extend",
         type=values.names,
         metavar="ENGINE,...",
         help="only what all of these engines serve as it is trained: vllm, sglang, llama.cpp, tgi,"

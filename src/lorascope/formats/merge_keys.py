@@ -107,11 +107,16 @@ def _part(
             for name, value in values.items()
             if name in present
             and not change.keeps(full[name], present[name].value)
-            and repr(present[name].value) != repr(value)
+            and not _is_same(present[name].value, value)
         },
         removed=frozenset(name for name in owned if name in present and name not in values),
         beside=owned | values.keys(),
     )
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    """Whether two values are the same and of one type; the order of keys is none of theirs."""
+    return json.dumps(value, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _is_own(key: Spot, node: Node, text: str) -> bool:

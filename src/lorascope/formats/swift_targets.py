@@ -98,11 +98,9 @@ def _is_linear(inventory: Inventory, *, embeddings: bool = False) -> Condition:
 
 def _names(modules: Mapping[str, Module], is_wanted: Condition) -> list[str]:
     """Return the shortest endings of the wanted modules' names that no other module's has."""
-    inner = {
-        _NUMBER.sub("{}.", name) for name, module in modules.items() if not is_wanted(name, module)
-    }
+    wanted = [name for name, module in modules.items() if is_wanted(name, module)]
+    inner = {_NUMBER.sub("{}.", name) for name in modules.keys() - wanted}
     endings = {name[start:] for name in inner for start in range(len(name))}
-    wanted = (name for name, module in modules.items() if is_wanted(name, module))
     return list(dict.fromkeys(_shortest(name, endings) for name in wanted))
 
 

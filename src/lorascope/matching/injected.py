@@ -197,8 +197,8 @@ def put_lora(
         tensors: What the layer brings along.
         attention: Whether the module is an `nn.MultiheadAttention`.
     """
-    target = find(root, path)
     parent = find(root, parent_path(path))
+    target = parent.child(path.rpartition(".")[2]) if parent is not None and path else parent
     if target is None or parent is None:
         raise KeyError(path)
     layer = _lora_layer(target, NodeType.LORA_ATTENTION if attention else NodeType.LORA)

@@ -280,10 +280,11 @@ def _by_parameter(
 
 def _mixed_ranks(request: PlanRequest) -> Iterator[Advice]:
     yield Advice(
-        "Mixed ranks: PEFT applies rank_pattern and alpha_pattern. vLLM, TGI and LoRAX scale"
-        " everything by the global alpha/r, which is right here, alpha/r being constant;"
-        " llama.cpp divides the global alpha by each tensor's rank, which is wrong here;"
-        " SGLang refuses the adapter. One rank for all is read the same everywhere."
+        "Mixed ranks: PEFT, and vLLM from 0.32 on, apply rank_pattern and alpha_pattern. TGI, LoRAX"
+        " and older vLLM scale everything by the global alpha/r, which is right here, alpha/r being"
+        " constant; llama.cpp divides the global alpha by each tensor's rank, which is wrong here;"
+        " SGLang refuses the adapter. One rank for all is read the same everywhere: --serve makes"
+        " such a plan, and lorascope adapt such an adapter."
     )
     if request.rslora:
         yield Advice(

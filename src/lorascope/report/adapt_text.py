@@ -22,8 +22,8 @@ _COLUMNS = (
 def adapt_text(done: Adaptation, width: int) -> list[Line]:
     """Lay out what was done, module group by module group."""
     title = f"{done.origin} for {done.title} ({done.version})"
-    lines = [heading(title), *fields(_facts(done), width), line("")]
-    lines += [heading("Done" if done.directory else "To be done (name a directory with -o)")]
+    lines = [*paragraph(title, width, style="bold"), *fields(_facts(done), width), line("")]
+    lines += [heading("Done" if done.directory else "To be done (-o DIR does it)")]
     for change in done.changes:
         style = "bold red" if change.step is Step.DROPPED else ""
         lines += bullet(change.text, width, style)
@@ -56,16 +56,12 @@ def _rows(pairs: Iterable[AdaptedPair]) -> Iterator[Row]:
         groups.setdefault(fate, []).append(pair)
     for same in groups.values():
         first = same[0]
-        folded = [pattern.text for pattern in fold([pair.path for pair in same])]
-        for number, text in enumerate(folded):
-            if number:
-                yield Row((text, "", "", "", ""))
-                continue
-            before = _numbers(first.scales_before)
+        before = _numbers(first.scales_before)
+        for pattern in fold([pair.path for pair in same]):
             yield Row(
                 (
-                    text,
-                    exact(len(same)),
+                    pattern.text,
+                    exact(pattern.count),
                     f"{first.rank_before} → {first.rank}",
                     f"{before} → {first.scale:g}" if before else "zeros",
                     _numbers(first.factors) if set(first.factors) - {1.0} else "",

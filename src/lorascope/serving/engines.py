@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import cache
 from math import sqrt
@@ -74,6 +74,19 @@ class Engine:
     saves: frozenset[str]
     names: frozenset[str]
     paths: tuple[str, ...]
+    older_until: str
+    """Last release that scaled by another rule; empty if none is known."""
+    older_scale: Scale
+    """That rule; the present one if none is known."""
+
+    @property
+    def older(self) -> Engine | None:
+        """The engine as it scaled before; None if nothing is known of that."""
+        if not self.older_until:
+            return None
+        return replace(
+            self, version=f"up to {self.older_until}", scale=self.older_scale, older_until=""
+        )
 
     @property
     def shown(self) -> str:
@@ -114,7 +127,8 @@ def read_engines(text: str) -> Mapping[str, Engine]:
 
 
 def _engine(name: str, row: dict[str, Any]) -> Engine:
-    known = {field.name for field in fields(Engine)} - {"name"}
+    own = {"name", "older_until", "older_scale"}
+    known = {field.name for field in fields(Engine)} - own | {"older"}
     if row.keys() != known:
         raise ValueError(f"engines.toml, {name}: keys {sorted(row.keys() ^ known)}")
     ranks = tuple(int(rank) for rank in row["ranks"])
@@ -135,4 +149,6 @@ def _engine(name: str, row: dict[str, Any]) -> Engine:
         saves=frozenset(map(str, row["saves"])),
         names=frozenset(map(str, row["names"])),
         paths=tuple(map(str, row["paths"])),
+        older_until=str(row["older"].get("until", "")),
+        older_scale=Scale(row["older"].get("scale", row["scale"])),
     )

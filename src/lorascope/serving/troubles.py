@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lorascope.core.inventory import Inventory
+from lorascope.core.numbers import counted
 from lorascope.core.spec import LoraSpec
 from lorascope.matching import Match, Where
 from lorascope.serving.engines import Engine, Feature
@@ -133,7 +134,7 @@ def _of_fates(support: Support, found: dict[str, Fate]) -> Iterator[Trouble]:
             support.engine,
             fate.feature,
             severity,
-            f"LoRA on {len(paths)} of {last_names(paths)}",
+            f"LoRA on {counted(len(paths), 'module')} ({last_names(paths)})",
             does,
             f"Start it with {fate.why}. {fate.instead}" if is_option else fate.instead,
             where=Where.TARGET_PARAMETERS if is_expert else Where.TARGET_MODULES,

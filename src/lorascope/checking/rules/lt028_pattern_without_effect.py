@@ -30,7 +30,10 @@ def find(subject: Subject) -> Iterator[Problem]:
     for name in subject.engines:
         engine = engines().get(name)
         if engine is not None:
-            yield from _other_scale(subject, engine)
+            found = tuple(_other_scale(subject, engine, Severity.ERROR))
+            yield from found
+            if not found and engine.older is not None:
+                yield from _other_scale(subject, engine.older, Severity.WARNING)
 
 
 def _without_effect(
@@ -84,7 +87,7 @@ def _how_keys_match(subject: Subject) -> str:
     )
 
 
-def _other_scale(subject: Subject, engine: Engine) -> Iterator[Problem]:
+def _other_scale(subject: Subject, engine: Engine, severity: Severity) -> Iterator[Problem]:
     """Find targets that the engine scales otherwise because it does not read the patterns."""
     if Feature.PATTERNS in engine.refuses and any(
         target.rank != subject.spec.r for target in subject.targets
@@ -108,7 +111,7 @@ def _other_scale(subject: Subject, engine: Engine) -> Iterator[Problem]:
             hint=f"{_right_for(engine)}; or train with one rank and one alpha.",
             where=where,
             paths=tuple(path for part in parts for path in part.paths)[:MOST_PATHS],
-            severity=Severity.ERROR,
+            severity=severity,
         )
         return
 
