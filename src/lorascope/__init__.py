@@ -5,9 +5,19 @@ from typing import TYPE_CHECKING
 from lorascope._version import __version__
 
 if TYPE_CHECKING:
-    from lorascope.api import check, inspect, match, plan, predict_memory
+    from lorascope.api import adapt, check, diff, export, inspect, match, plan, predict_memory
 
-__all__ = ["__version__", "check", "inspect", "match", "plan", "predict_memory"]
+__all__ = [
+    "__version__",
+    "adapt",
+    "check",
+    "diff",
+    "export",
+    "inspect",
+    "match",
+    "plan",
+    "predict_memory",
+]
 
 
 def __getattr__(name: str) -> object:

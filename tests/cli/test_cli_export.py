@@ -217,3 +217,26 @@ def test_a_model_that_a_tool_cannot_train(
     result = run(capsys, "export", "tiny", "--to", "mlx-lm")
     assert (result.code, result.out) == (2, "")
     assert "mlx-lm 0.32.2 has no class for the model type 'bert'" in result.err
+
+
+def test_a_configuration_that_names_no_model(capsys: Capture, tmp_path: Path) -> None:
+    path = tmp_path / "adapter_config.json"
+    path.write_text(json.dumps({"peft_type": "LORA", "target_modules": ["q_proj"]}))
+    result = run(capsys, "export", str(path), "--to", "trl")
+    assert result.code == 2
+    assert result.err == (
+        f"Error: {path} names no base model.\nName it: lorascope export PLAN MODEL --to TOOL.\n"
+    )
+
+
+def test_a_model_beside_what_is_no_file(capsys: Capture) -> None:
+    result = run(capsys, "export", BASE, BASE, "--to", "trl")
+    assert result.code == 2
+    assert "There is no file or directory Llama-3.1-8B." in result.err
+    assert "a model is named alone" in result.err
+
+
+def test_an_error_as_json(capsys: Capture) -> None:
+    result = run(capsys, "export", "missing.yaml", "--to", "trl", "--json")
+    assert result.code == 2
+    assert json.loads(result.out)["error"]["message"] == "There is no file missing.yaml."

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lorascope.core.export import Form, Loss, Trainer
+from lorascope.core.spec import LoraSpec
 from lorascope.matching.configured import At, Configured
 
 
@@ -30,6 +31,18 @@ class Outcome:
     """Path of a module or parameter in the base model as transformers names it → how."""
     saved: frozenset[str] = field(default_factory=frozenset)
     """Paths of modules that it trains whole."""
+    spec: LoraSpec | None = None
+    """What it asks for beside; whatever differs in it is a loss. None where `Draft.losses` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A file of the tool's that holds a draft."""
+
+    text: str
+    outcome: Outcome
+    """What the tool makes of the whole file."""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +63,11 @@ class Exporter:
     the written text back; so that an error of `drafts` is not repeated here."""
     write: Callable[[Draft, Configured], str]
     """The text, ending with a line break."""
+    merge: Callable[[Draft, Configured, str, str], Merged] | None = None
+    """(draft, wanted, text of a file, its name) → the file with the draft in it; None for a tool
+    whose files are not changed.
+
+    Raises `ExportError` where the file is another tool's, or written in a way that is not
+    changed."""
+    hints: Mapping[str, str] = field(default_factory=dict)
+    """`Loss.what` → why the tool cannot say it, or what to do; for losses that `adapts` shows."""

@@ -1,0 +1,117 @@
+"""The exporters of the tools whose files `lorascope.formats` reads: all alike but for their words.
+
+What each says of itself is data; its text is written here, and read back by its reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lorascope.core.errors import ExportError, SpecificationError
+from lorascope.core.export import Form, Trainer
+from lorascope.core.recipe import Tool
+from lorascope.exporting.exporter import Draft, Exporter, Merged, Outcome
+from lorascope.exporting.heading import heading
+from lorascope.exporting.reading_back import Beside, nothing_beside, read_back
+from lorascope.exporting.shell_text import shell_text
+from lorascope.exporting.yaml_text import yaml_text
+from lorascope.formats import read_recipes
+from lorascope.formats.merge import Merge, merge
+from lorascope.matching.configured import Configured
+
+AlsoKept = Callable[[Draft], Mapping[str, frozenset[Any] | None]]
+
+
+def nothing_more(_: Draft) -> Mapping[str, frozenset[Any] | None]:
+    """Return nothing."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one of these tools says of itself."""
+
+    to: Trainer
+    version: str
+    file_name: str
+    drafts: Callable[[Configured], Iterator[Draft]]
+    context: Mapping[str, frozenset[Any] | None]
+    """Keys that are none of LoRA's, but say whose file it is and of which model → the values with
+    which a file keeps its own; None: with any."""
+    owned: frozenset[str]
+    """Keys of the LoRA part: those that a draft does not set are taken out of a file. A key inside
+    of a section is written `section.key`."""
+    command: str = ""
+    """Of a shell script; empty for a tool that is given a file."""
+    beside: Beside = nothing_beside
+    by_peft: bool = True
+    """Whether PEFT makes its adapters."""
+    hints: Mapping[str, str] = field(default_factory=dict)
+    model_key: str = ""
+    """Key that names the base model."""
+    also_kept: AlsoKept = nothing_more
+    """Values of a draft's own that a file may keep, as `context` has them."""
+
+
+def exporter(told: Told) -> Exporter:
+    """Return the exporter of a tool."""
+
+    def write(draft: Draft, wanted: Configured) -> str:
+        comment = heading(wanted, told.to, told.version)
+        if told.command:
+            return shell_text(told.command, draft.document, comment)
+        return yaml_text(draft.document, comment)
+
+    def adapts(draft: Draft, wanted: Configured) -> Outcome:
+        text = write(draft, wanted)
+        return _outcome(told, text, told.file_name, wanted)
+
+    def merge_into(draft: Draft, wanted: Configured, text: str, origin: str) -> Merged:
+        return merged(told, draft, wanted, text, origin)
+
+    return Exporter(
+        to=told.to,
+        version=told.version,
+        form=Form.SHELL if told.command else Form.YAML,
+        file_name=told.file_name,
+        drafts=told.drafts,
+        adapts=adapts,
+        write=write,
+        merge=merge_into,
+        hints=told.hints,
+    )
+
+
+def _outcome(told: Told, text: str, file_name: str, wanted: Configured) -> Outcome:
+    tool = Tool(told.to.value)
+    return read_back(text, file_name, tool, wanted, told.beside, by_peft=told.by_peft)
+
+
+def merged(told: Told, draft: Draft, wanted: Configured, text: str, origin: str) -> Merged:
+    """Put a draft into a file, and read the file back.
+
+    Raises:
+        ExportError: The tool or PEFT refuses what the file then says.
+        RecipeError: The file is another tool's, or not changed automatically.
+    """
+    tool = Tool(told.to.value)
+    kept = {**told.context, **told.also_kept(draft)}
+    change = Merge(draft.document, told.owned, kept, told.model_key)
+    result = merge(text, origin, tool, change)
+    try:
+        outcome = _outcome(told, result, origin, wanted)
+    except SpecificationError as error:
+        raise ExportError(
+            f"{origin}: with this configuration in it, the file would be refused: {error.what}",
+            error.hint,
+        ) from error
+    named = read_recipes(result, origin, tool)[0].base_model
+    if named is None or named == wanted.base_model:
+        return Merged(result, outcome)
+    return Merged(
+        result,
+        outcome,
+        (f"{origin} trains {named}; the configuration was worked out on {wanted.base_model}.",),
+    )
