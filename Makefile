@@ -77,7 +77,7 @@ docs: $(VENV)/installed  ## the generated pages: commands, output, rules, captur
 published: $(VENV)/installed  ## check what tools publish: make published DIR=folder of checkouts
 	$(BIN)/python conformance/published_configs.py $(DIR) --write docs/published-configs.md
 
-interop: $(VENV)/installed  ## what the tools' own code makes of exported files; an environment for each (20 GB)
+interop: $(VENV)/installed  ## what the tools' own code makes of exported files; an environment for each (17 GB)
 	$(BIN)/python interop/run.py --write docs/interop.md
 
 adapted: $(VENV)/installed  ## deltas before and after `adapt`: make adapted DIR=folder of SmolLM2's GGUF

@@ -4,7 +4,6 @@ import pytest
 from commands import run
 
 from lorascope._version import __version__
-from lorascope.serving.engines import engines
 from lorascope.cli import check_command, common, plan_options, values
 from lorascope.cli.parser import COMMANDS, build_parser
 from lorascope.core import training
@@ -14,6 +13,7 @@ from lorascope.core.roles import Tower
 from lorascope.core.training import TrainingSetup
 from lorascope.planning import PRESETS, TASKS, TRADES
 from lorascope.planning.request import BIASES
+from lorascope.serving.engines import engines
 
 Capture = pytest.CaptureFixture[str]
 
