@@ -17,7 +17,7 @@ import yaml
 import builders
 from clock import within
 from lorascope.api import CheckRequest, check_files, mend
-from lorascope.api.bases import BaseModels
+from lorascope.api.bases import BaseModels, BaseName
 from lorascope.api.checks import check_file, check_recipe, check_text
 from lorascope.checking.checked import Checked, CheckedFile
 from lorascope.core.errors import ModelReferenceError, RecipeError
@@ -385,8 +385,8 @@ COMMANDS = {
 class NoModels(BaseModels):
     """Knows no base model."""
 
-    def named(self, name: str, beside: Path, **_: Any) -> Inventory:
-        raise ModelReferenceError(f"There is no {name}.")
+    def named(self, base: BaseName) -> Inventory:
+        raise ModelReferenceError(f"There is no {base.name}.")
 
 
 def escaped(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lorascope.observe.known_forms import KnownForms
+from lorascope.observe.known_values import known_values
 
 ATEN = torch.ops.aten
 
@@ -57,3 +58,13 @@ def test_what_writes_or_shows_its_argument_still_does() -> None:
         for func, args in ((ATEN.t.default, ()), (ATEN._unsafe_view.default, ([6],))):
             shown = forms.run(func, (value, *args), {})
             assert shown.untyped_storage()._cdata == value.untyped_storage()._cdata
+
+
+def test_a_mode_around_it_gives_no_values() -> None:
+    """One of lorascope's modes makes fresh meta tensors known; what was worked out is not."""
+    given = (meta(2), meta(2))
+    with known_values():
+        forms = KnownForms()
+        first, second = (forms.run(ATEN.add.Tensor, given, {}) for _ in range(2))
+    assert first.is_meta
+    assert second.is_meta

@@ -24,8 +24,8 @@ GATE_UP = target("model.layers.1.mlp.experts.gate_up_proj")
 
 def test_only_parameters_of_experts_are_counted_as_such() -> None:
     found = (Q_PROJ, ROUTER, DOWN, GATE_UP)
-    words = "1 module and 2 expert parameters and 1 other parameter"
+    words = "1 module, 2 expert parameters and 1 other parameter"
     assert adapted_text(found, MODEL) == words
-    assert adapted_text((ROUTER,), MODEL) == "1 other parameter"
+    assert adapted_text((ROUTER,), MODEL) == "1 parameter"
     assert adapted_text((Q_PROJ, DOWN), MODEL) == "1 module and 1 expert parameter"
     assert adapted_text((), MODEL) == ""

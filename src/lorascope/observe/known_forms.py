@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import _disable_current_modes
 
 MOST_KEPT = 10_000
 """Forms kept; what comes after them is worked out each time."""
@@ -28,7 +29,9 @@ class _Form:
     dtype: torch.dtype
 
     def made(self) -> torch.Tensor:
-        return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
+        # A mode around this one might give the fresh tensor values.
+        with _disable_current_modes():
+            return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
 
 
 class KnownForms:

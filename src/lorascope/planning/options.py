@@ -35,6 +35,9 @@ def request_from(**options: Any) -> PlanRequest:
             only: Full names; of the modules that all else means, these alone are adapted.
             max_params: Most trainable parameters, instead of a rank.
             peft_version: The PEFT release that shall carry the plan out.
+            serve: Serving engines that shall all serve the plan as it is trained, `["vllm"]`.
+            uniform: Whether all targets get the rank and alpha of the main ones.
+            listed: Whether the targets are never written as a regular expression.
 
     Raises:
         PlanError: There is no such option, or its value is not one that it takes.
