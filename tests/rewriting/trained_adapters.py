@@ -31,7 +31,7 @@ import tiny_models
 
 Deltas = Mapping[str, torch.Tensor]
 PREFIX = "base_model.model."
-OLDER_VLLM = "vllm before 0.33"
+OLDER_VLLM = "vllm up to 0.31"
 """It scales everything by `lora_alpha` and `r`."""
 ROUNDED = 2.0**-22
 """Bound for one rounding to float32 of each number, and one of the product, relative to the
