@@ -90,8 +90,11 @@ def _cell(config: dict[str, object], inventory: object, name: str, notes: dict[s
     parts = [part for part in found.parts if not part.is_same]
     if found.is_refused:
         text = "not loaded"
-    elif parts:
-        text = "; ".join(f"x{part.factor:.4g}: {part.names}" for part in parts)
+    elif parts or found.left_out:
+        factors = (f"x{part.factor:.4g}: {part.names}" for part in parts)
+        text = "; ".join((*factors, *(f"{each} left out" for each in found.left_out)))
+    elif found.unknown:
+        text = "not known"
     elif any(each.severity is Severity.OPTION for each in found.troubles):
         text = "as trained, with an option"
     else:

@@ -6,7 +6,7 @@ import pytest
 import builders
 import lorascope
 from lorascope.cli.write_config import write_adapter_config
-from lorascope.core.errors import ExportError, SpecificationError
+from lorascope.core.errors import ExportError, SpecificationError, UnnamedModelError
 from lorascope.core.export import Trainer
 from lorascope.core.inventory import Inventory
 from lorascope.planning.presets import PRESETS
@@ -67,3 +67,32 @@ def test_a_tool_that_is_not_known() -> None:
 def test_a_configuration_that_peft_refuses() -> None:
     with pytest.raises(SpecificationError, match="PEFT refuses this configuration"):
         lorascope.export({"target_modules": ["nothing"]}, "trl", model=llama())
+
+
+def test_a_model_is_planned_for() -> None:
+    found = lorascope.export(llama(), "axolotl", preset="attention", rank=4)
+    assert "lora_r: 4\n" in found.text
+    assert "lora_target_modules: [q_proj, k_proj, v_proj, o_proj]\n" in found.text
+
+
+def test_a_name_that_is_no_file_is_a_model() -> None:
+    text = lorascope.export("Qwen2.5-0.5B", "trl", preset="qv").text
+    assert "--model_name_or_path Qwen/Qwen2.5-0.5B" in text
+
+
+def test_no_dropout_is_planned_for_a_tool_that_has_none() -> None:
+    found = lorascope.export(llama(), "verl")
+    assert found.notes[0] == "The plan has no dropout, since verl has none."
+    with pytest.raises(ExportError, match="LoRA dropout"):
+        lorascope.export(llama(), "verl", dropout=0.1)
+
+
+def test_plan_options_beside_a_configuration() -> None:
+    with pytest.raises(ExportError, match="preset is given with a configuration"):
+        lorascope.export({"target_modules": ["q_proj"]}, "trl", preset="qv")
+
+
+def test_a_configuration_without_a_model_says_what_to_give() -> None:
+    with pytest.raises(UnnamedModelError) as caught:
+        lorascope.export({"target_modules": ["q_proj"]}, "trl")
+    assert caught.value.hint == "Give it: lorascope.export(…, model=…)."

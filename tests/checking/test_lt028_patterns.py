@@ -72,3 +72,16 @@ def test_alpha_alone_is_not_read_by_sglang() -> None:
 def test_rewritten_experts_keep_their_scale() -> None:
     config = {"target_modules": ["q_proj", "gate_proj", "up_proj", "down_proj"], "r": 8}
     assert found(RULE, "Qwen3-30B-A3B", config, engines=("vllm",)) == ()
+
+
+def test_what_is_left_out_has_no_other_scale() -> None:
+    config = {"target_modules": ["qkv_proj", "gate_up_proj"], "rank_pattern": {"gate_up_proj": 4}}
+    assert found(RULE, "Phi-3-mini", config, engines=("tgi",)) == ()
+    [finding] = found(RULE, "Phi-3-mini", config, engines=("lorax",))
+    assert "x0.5 on 32 modules (gate_up_proj)" in finding.message
+
+
+def test_what_is_trained_is_rewritten() -> None:
+    tensors = {"base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": (8, 64)}
+    [finding] = found(RULE, "Llama-3.1-8B", _MIXED, engines=("tgi",), tensors=tensors)
+    assert "lorascope adapt . --serve tgi" in finding.hint

@@ -57,8 +57,33 @@ def test_what_peft_saves_fits(model: str, config: dict[str, object]) -> None:
     assert found(RULE, model, config, tensors=shapes) == ()
     named = _renamed(shapes, lambda name: name.replace(".lora_A.", ".lora_A.default."))
     assert found(RULE, model, config, tensors=named) == ()
+
+
+# That PEFT does so is asked in tests/rewriting/test_refused_adapters.py.
+@pytest.mark.parametrize("model", ["Llama-3.1-8B", "Qwen3-30B-A3B", "Gemma-3-4B"])
+def test_names_without_prefix_are_lost_where_peft_renames_nothing(model: str) -> None:
+    shapes = _stored(model, _QV)
     bare = _renamed(shapes, lambda name: name.removeprefix("base_model.model."))
-    assert found(RULE, model, config, tensors=bare) == ()
+    findings = found(RULE, model, _QV, tensors=bare)
+    if model != "Llama-3.1-8B":
+        assert findings == ()
+        return
+    [finding] = findings
+    assert finding.severity == "error"
+    assert finding.message.startswith("128 of 128 tensors are named without base_model.model. at")
+    assert finding.hint == "Put base_model.model. before the name of each tensor."
+
+
+def test_buffers_of_modules_that_are_saved_whole() -> None:
+    config = _QV | {"target_modules": ["o_proj"], "modules_to_save": ["gate"]}
+    shapes = _stored("DeepSeek-V3", config)
+    gates = [name.removesuffix(".weight") for name in shapes if name.endswith(".gate.weight")]
+    assert gates
+    buffers = {f"{gate}.e_score_correction_bias": (256,) for gate in gates}
+    assert found(RULE, "DeepSeek-V3", config, tensors={**shapes, **buffers}) == ()
+    plain = {name: shape for name, shape in shapes.items() if "lora_" in name}
+    without = {key: value for key, value in config.items() if key != "modules_to_save"}
+    assert found(RULE, "DeepSeek-V3", without, tensors={**plain, **buffers}) != ()
 
 
 def test_other_size_of_the_model() -> None:

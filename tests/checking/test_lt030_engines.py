@@ -115,6 +115,64 @@ def test_an_engine_without_a_class_for_the_model_is_a_warning() -> None:
     assert "has no class of its own" in finding.message
 
 
+@pytest.mark.parametrize("engine", ["sglang", "llama.cpp", "tgi", "lorax"])
+def test_biases_count_where_the_model_has_some(engine: str) -> None:
+    assert found(RULE, "Llama-3.1-8B", _QV | {"bias": "all"}, engines=(engine,)) == ()
+    [finding] = found(RULE, "Qwen2.5-0.5B", _QV | {"bias": "all"}, engines=(engine,))
+    assert finding.where == "bias"
+
+
+def test_vllm_refuses_the_field_even_without_biases() -> None:
+    [finding] = found(RULE, "Llama-3.1-8B", _QV | {"bias": "all"}, engines=("vllm",))
+    assert finding.hint.endswith("so that nothing is lost.")
+
+
+def _tensors(*names: str, rank: int = 8, layers: int = 32) -> dict[str, tuple[int, ...]]:
+    stems = [
+        f"base_model.model.model.layers.{layer}.{name}" for layer in range(layers) for name in names
+    ]
+    factors = {f"{stem}.lora_A.weight": (rank, 64) for stem in stems}
+    return factors | {f"{stem}.lora_B.weight": (64, rank) for stem in stems}
+
+
+@pytest.mark.parametrize(
+    ("engine", "more"),
+    [
+        ("sglang", {"rank_pattern": {"q_proj": 4}}),
+        ("sglang", {"target_modules": r".*\.(q|v)_proj"}),
+        ("sglang", {"target_modules": ["v_proj"]}),
+        ("llama.cpp", {"use_rslora": True}),
+        ("tgi", {"layers_to_transform": [0, 1]}),
+    ],
+)
+def test_what_is_trained_is_rewritten(engine: str, more: dict[str, object]) -> None:
+    tensors = _tensors("self_attn.q_proj", "self_attn.v_proj")
+    config = _QV | more
+    [finding] = found(RULE, "Llama-3.1-8B", config, engines=(engine,), tensors=tensors)
+    assert finding.hint.startswith(f"Rewrite what is trained: lorascope adapt . --serve {engine}")
+
+
+def test_no_rewriting_where_something_else_is_in_the_way() -> None:
+    config = _QV | {"rank_pattern": {"q_proj": 4}, "use_dora": True}
+    tensors = _tensors("self_attn.q_proj", "self_attn.v_proj")
+    findings = found(RULE, "Llama-3.1-8B", config, engines=("sglang",), tensors=tensors)
+    assert len(findings) == 2
+    assert all("lorascope adapt" not in finding.hint for finding in findings)
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "llama.cpp"])
+def test_experts_that_are_stored_one_by_one(engine: str) -> None:
+    config = {"target_modules": ["q_proj", "v_proj", "w1", "w2", "w3"]}
+    experts = [f"block_sparse_moe.experts.{n}.{w}" for n in range(8) for w in ("w1", "w2", "w3")]
+    single = _tensors("self_attn.q_proj", "self_attn.v_proj", *experts)
+    assert found(RULE, "Mixtral-8x7B", config, engines=(engine,), tensors=single) == ()
+    [finding] = found(RULE, "Mixtral-8x7B", config, engines=("tgi",), tensors=single)
+    assert "leaves it out" in finding.message
+    stacked = _tensors("self_attn.q_proj", "mlp.experts", "mlp.experts.base_layer")
+    [finding] = found(RULE, "Mixtral-8x7B", config, engines=(engine,), tensors=stacked)
+    assert f"lorascope adapt . --serve {engine}" in finding.hint
+
+
 def test_half_of_a_joined_layer_at_sglang() -> None:
     config = {"target_modules": ["v_proj", "o_proj"]}
     [finding] = found(RULE, "Llama-3.1-8B", config, engines=("sglang",))
@@ -126,3 +184,16 @@ def test_experts_that_vllm_holds_elsewhere() -> None:
     [finding] = found(RULE, "Mixtral-8x7B", config, engines=("vllm",))
     assert "holds its experts in block_sparse_moe" in finding.message
     assert "leaves it out" in finding.message
+
+
+@pytest.mark.parametrize("engine", ["tgi", "lorax"])
+@pytest.mark.parametrize(("rank", "padded", "factor"), [(4, 8, "x0.5"), (20, 32, "x0.625")])
+def test_a_rank_that_is_padded_is_divided_by(
+    engine: str, rank: int, padded: int, factor: str
+) -> None:
+    [finding] = found(RULE, "Llama-3.1-8B", _QV | {"r": rank}, engines=(engine,))
+    assert (finding.where, finding.entry) == ("r", str(rank))
+    assert f"pads rank {rank} to {padded}" in finding.message
+    assert f"{factor} on 32 modules (v_proj)." in finding.message
+    assert f"Train with r {padded}" in finding.hint
+    assert found(RULE, "Llama-3.1-8B", _QV | {"r": padded}, engines=(engine,)) == ()

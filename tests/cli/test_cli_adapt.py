@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -86,9 +87,11 @@ def test_other_files_are_told(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (trained / "tokenizer.json").write_text("{}")
+    (trained / "README.md").write_text("# Mine")
     served = tmp_path / "served"
     result = run(capsys, "adapt", str(trained), "--serve", "vllm", "-o", str(served))
-    assert "Not copied from beside it: tokenizer.json." in result.out
+    assert "Not copied from beside it: README.md, tokenizer.json." in result.out
+    assert result.out.startswith(f"{trained} for vLLM (")
 
 
 @pytest.mark.parametrize(
@@ -100,6 +103,12 @@ def test_other_files_are_told(
         (["--serve", "vllm", "--drop", "dora"], "nothing of dora that could be dropped"),
         (["--serve", "vllm", "--split", "=x"], "names no fused projection and its parts"),
         (["--serve", "vllm", "--rank", "2"], "Rank 2 cannot hold this adapter"),
+        (["--serve", "vllm,sglang"], "for one engine at a time, not for vllm,sglang. Run it once"),
+        (["--serve", "peft", "--rank", "1000000000"], "is above 1,000,000, the largest"),
+        (["--serve", "peft", "-o", ""], "--output is empty; expected a directory."),
+        (["--serve", "peft", "-o", "."], "Error: . exists; nothing was written."),
+        (["--serve", "peft", "-o", "/"], "Error: / exists; nothing was written."),
+        (["--serve", "peft", "-o", "a\0b"], "is no name of a directory."),
         ([], "the following arguments are required: --serve"),
     ],
 )
@@ -108,8 +117,31 @@ def test_errors_are_one_message(
 ) -> None:
     result = run(capsys, "adapt", str(trained), *arguments)
     assert (result.code, result.out) == (2, "")
-    assert message in result.err
+    assert message in " ".join(result.err.split())
+    assert "unexpectedly" not in result.err
     assert "Traceback" not in result.err
+
+
+def test_base_model_that_is_not_named(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_config(trained, base_model_name_or_path=None)
+    result = run(capsys, "adapt", str(trained), "--serve", "vllm")
+    assert result.code == 2
+    assert f"Name it: lorascope adapt {trained} MODEL --serve vllm" in result.err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTERM"), reason="no signals here")
+def test_a_request_to_end_leaves_nothing(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    def ended(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr("lorascope.rewriting.written_files._put", ended)
+    served = tmp_path / "n1" / "n2" / "served"
+    result = run(capsys, "adapt", str(trained), "--serve", "vllm", "-o", str(served))
+    assert (result.code, result.err) == (130, "Interrupted.\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", "base"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def _truncated(adapter: Path) -> None:

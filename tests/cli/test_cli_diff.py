@@ -138,7 +138,7 @@ def test_json(capsys: Capture) -> None:
         (
             ["nameless.json", "nameless.json"],
             "Neither A nor B names a base model.",
-            "Name it: lorascope diff A B MODEL.",
+            "Name it: lorascope diff A B MODEL, or model=… in Python.",
         ),
         (
             ["a.json", "llama.json"],
@@ -199,3 +199,32 @@ def test_the_function() -> None:
     with pytest.raises(UnnamedModelError):
         lorascope.diff(nameless, nameless)  # type: ignore[operator]
     assert lorascope.diff(nameless, nameless, EXAMPLE).is_same  # type: ignore[operator]
+
+
+def test_the_value_agrees_with_the_exit_code(capsys: Capture) -> None:
+    write("dropout.json", lora_dropout=0.1)
+    result = run(capsys, "diff", "a.json", "dropout.json", "--json")
+    value = json.loads(result.out)
+    assert result.code == 1
+    assert (value["is_same"], value["adapts_alike"], value["trains_alike"]) == (False, True, False)
+
+
+def test_the_hint_names_the_option_of_its_side(capsys: Capture) -> None:
+    Path("odd.yaml").write_text("x: 1\n")
+    for sides, option in ((("odd.yaml", "a.json"), "a"), (("a.json", "odd.yaml"), "b")):
+        result = run(capsys, "diff", *sides)
+        assert result.code == 2
+        assert f"Say whose it is with --format-{option} (tool_{option} in Python)" in result.err
+
+
+def test_a_file_of_python_is_not_read(capsys: Capture) -> None:
+    Path("train.py").write_text("from unsloth import FastLanguageModel\n\nx = 1\n")
+    result = run(capsys, "diff", "train.py", "a.json")
+    assert result.code == 2
+    assert result.err.startswith("Error: train.py is Python, which is not read: ")
+
+
+def test_an_adapter_that_is_resumed_is_told(capsys: Capture) -> None:
+    Path("resumed.yaml").write_text(AXOLOTL + "lora_model_dir: ./x\n")
+    result = run(capsys, "diff", "a.json", "resumed.yaml")
+    assert "B: resumed.yaml resumes ./x (lora_model_dir): its configuration is that" in result.out

@@ -55,7 +55,7 @@ def test_what_would_be_lost_is_refused(capsys: Capture) -> None:
         "Error: TRL 1.16.0 cannot say all of preset extended for tiny.",
         "9 modules would get another rank from TRL: model.layers.0.mlp.gate_proj 8 instead of 4, …."
         " TRL's options have one rank for all modules; its Python takes any LoraConfig.",
-        "Nothing was written. Add --lossy to write it without that.",
+        "Nothing was written. With --lossy the rest is written all the same.",
     ]
 
 
@@ -240,3 +240,42 @@ def test_an_error_as_json(capsys: Capture) -> None:
     result = run(capsys, "export", "missing.yaml", "--to", "trl", "--json")
     assert result.code == 2
     assert json.loads(result.out)["error"]["message"] == "There is no file missing.yaml."
+
+
+def test_messages_are_wrapped(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    result = run(capsys, "export", "tiny", "--preset", "extended", "--to", "trl", "--lossy")
+    assert result.err.startswith("Lost: 9 modules would get another rank\n")
+    assert all(len(line) <= 40 for line in result.err.splitlines())
+    assert "--model_name_or_path meta-llama/Llama-3.1-8B \\\n" in result.out
+
+
+def test_labels_are_coloured_on_a_terminal(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    result = run(capsys, "export", "tiny", "--preset", "extended", "--to", "trl")
+    assert result.err.startswith("\x1b[1;31mError:\x1b[0m TRL 1.16.0 cannot say all of")
+
+
+def test_no_dropout_is_planned_for_a_tool_that_has_none(capsys: Capture) -> None:
+    result = run(capsys, "export", "tiny", "--to", "verl")
+    assert result.code == 0
+    assert result.err.startswith("The plan has no dropout, since verl has none.\n")
+    assert run(capsys, "export", "tiny", "--to", "verl", "--dropout", "0.1").code == 2
+
+
+def test_into_a_file_of_another_model(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "train.yaml"
+    text = "base_model: gpt2\nadapter: lora\nlora_r: 8\n"
+    path.write_text(text)
+    other = builders.inventory_of([builders.linear("h.0.attn.c_proj", (8, 8))])
+    monkeypatch.setattr(BaseModels, "named", lambda *_: other)
+    result = run(capsys, "export", "tiny", "--to", "axolotl", "--into", str(path))
+    assert result.code == 2
+    assert f"{path} trains gpt2, and the configuration is for meta-llama/Llama-3.1-8B" in result.err
+    assert path.read_text() == text

@@ -3,11 +3,15 @@
 import json
 
 import pytest
-from exported import BASE, READ, wanted
+import yaml
+from exported import BASE, READ, llama, wanted
 
+import builders
 from lorascope.core.errors import ExportError, RecipeError
 from lorascope.core.export import Exported, Trainer
+from lorascope.core.inventory import Inventory
 from lorascope.exporting import export, export_into
+from lorascope.exporting.exporter import FileBase
 
 WITH_RANKS = (Trainer.PEFT, Trainer.AXOLOTL)
 AXOLOTL = """\
@@ -194,9 +198,59 @@ def test_another_base_model_is_said() -> None:
     text = AXOLOTL.replace("meta-llama/Llama-3.1-8B", "./local")
     found = into("axolotl", text, "train.yaml")
     assert "base_model: ./local" in found.text
-    assert found.notes == (
-        "train.yaml trains ./local; the configuration was worked out on meta-llama/Llama-3.1-8B.",
+    [loss] = found.losses
+    assert loss.what == "base_model_name_or_path"
+    assert loss.message == (
+        "train.yaml trains ./local, the configuration is for meta-llama/Llama-3.1-8B, and whether"
+        " the same is adapted there cannot be told: It is not read."
     )
+
+
+def test_another_base_model_with_the_same_modules_is_noted() -> None:
+    text = AXOLOTL.replace("meta-llama/Llama-3.1-8B", "./local")
+    asked: list[FileBase] = []
+
+    def read(base: FileBase) -> Inventory:
+        asked.append(base)
+        return llama()
+
+    found = export_into(wanted(), Trainer.AXOLOTL, text, "train.yaml", read)
+    assert asked == [FileBase("./local", "train.yaml", None, None)]
+    assert found.losses == ()
+    assert found.notes == (
+        "train.yaml trains ./local; the configuration was worked out on meta-llama/Llama-3.1-8B."
+        " The same modules are adapted on both.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"), [(2, "4 would be adapted"), (5, "6 would be adapted there, and 4 others")]
+)
+def test_another_base_model_on_which_something_else_is_adapted(layers: int, said: str) -> None:
+    text = AXOLOTL.replace("meta-llama/Llama-3.1-8B", "other/model")
+    other = builders.completed(builders.llama(layers=layers))
+    with pytest.raises(ExportError, match="train.yaml trains other/model") as caught:
+        export_into(wanted(), Trainer.AXOLOTL, text, "train.yaml", lambda _: other)
+    assert "the configuration is for meta-llama/Llama-3.1-8B: of its 6 modules" in caught.value.what
+    assert said in caught.value.what
+    assert caught.value.hint == (
+        "Give the plan for other/model, or change base_model in train.yaml."
+    )
+
+
+def test_another_base_model_on_which_nothing_is_adapted() -> None:
+    text = AXOLOTL.replace("meta-llama/Llama-3.1-8B", "other/model")
+    other = builders.inventory_of([builders.linear("h.0.attn.c_proj", (8, 8))])
+    with pytest.raises(ExportError, match="of its 6 modules 0 would be adapted there"):
+        export_into(wanted(), Trainer.AXOLOTL, text, "a.yaml", lambda _: other)
+
+
+@pytest.mark.parametrize("builder", ["llama3_8b", "lora_llama3_8b", "qlora_llama3_8b"])
+def test_the_builder_of_another_model_does_not_go_unsaid(builder: str) -> None:
+    text = f"model:\n  _component_: torchtune.models.llama3.{builder}\n  x: 1\ntokenizer: y\n"
+    read = lambda _: llama()  # noqa: E731
+    with pytest.raises(ExportError, match="which would take its place"):
+        export_into(wanted(), Trainer.TORCHTUNE, text, "x.yaml", read)
 
 
 def test_what_the_rest_of_the_file_does_is_a_loss() -> None:
@@ -267,7 +321,7 @@ def test_settings_that_contradict_go() -> None:
 
 
 def test_tools_whose_files_are_not_changed() -> None:
-    with pytest.raises(ExportError, match="are not changed automatically"):
+    with pytest.raises(ExportError, match="--into takes those of PEFT, TRL, Axolotl"):
         into("unsloth", "x = 1\n", "train.py")
 
 
@@ -275,3 +329,103 @@ def test_losses_are_those_of_the_file() -> None:
     found = into("trl", TRL, "train.sh", rank_pattern={"q_proj": 4})
     assert [loss.what for loss in found.losses] == ["r", "lora_alpha"]
     assert isinstance(found, Exported)
+
+
+LITGPT = f"""\
+# lit
+checkpoint_dir: checkpoints/{BASE}  # folder
+lora_r: 32 # r
+lora_mlp: true
+data:
+  class_path: litgpt.data.Alpaca
+"""
+NEMO = f"""\
+model:
+  _target_: nemo_automodel.NeMoAutoModelForCausalLM.from_pretrained
+  pretrained_model_name_or_path: {BASE} # x
+  torch_dtype: bf16
+peft:
+  match_all_linear: True # all
+  target_modules:
+    - "*.k_proj"
+  dim: 64 # rank
+"""
+
+
+def test_litgpt() -> None:
+    found = into("litgpt", LITGPT, "lit.yaml")
+    assert found.losses == ()
+    assert found.text == (
+        "# lit\n"
+        f"checkpoint_dir: checkpoints/{BASE}  # folder\n"
+        "lora_r: 8 # r\n"
+        "lora_mlp: false\n"
+        "lora_alpha: 16\n"
+        "lora_dropout: 0.05\n"
+        "lora_query: true\n"
+        "lora_key: false\n"
+        "lora_value: true\n"
+        "lora_projection: false\n"
+        "lora_head: false\n"
+        "data:\n"
+        "  class_path: litgpt.data.Alpaca\n"
+    )
+    assert into("litgpt", found.text, "lit.yaml").text == found.text
+
+
+def test_nemo_automodel() -> None:
+    found = into("nemo-automodel", NEMO, "nemo.yaml")
+    assert found.losses == ()
+    said = yaml.safe_load(found.text)
+    assert said["peft"] == {
+        "_target_": "nemo_automodel.components._peft.lora.PeftConfig",
+        "target_modules": ["*.q_proj", "*.v_proj"],
+        "dim": 8,
+        "alpha": 16,
+        "dropout": 0.05,
+        "dropout_position": "pre",
+    }
+    assert said["model"]["torch_dtype"] == "bf16"
+    assert "  dim: 8 # rank\n" in found.text
+    assert into("nemo-automodel", found.text, "nemo.yaml").text == found.text
+
+
+@pytest.mark.parametrize(("to", "text"), [("litgpt", LITGPT), ("nemo-automodel", NEMO)])
+def test_another_base_model_of_tools_that_are_not_read(to: str, text: str) -> None:
+    text = text.replace(BASE, "other/model")
+    other = builders.completed(builders.llama(layers=2, model_type="llama"))
+    with pytest.raises(ExportError, match=r"x\.yaml trains other/model, and the configuration is"):
+        export_into(wanted(), Trainer(to), text, "x.yaml", lambda _: other)
+    assert export_into(wanted(), Trainer(to), text, "x.yaml", lambda _: llama()).losses == ()
+    [loss] = into(to, text, "x.yaml").losses
+    assert loss.what == "base_model_name_or_path"
+
+
+@pytest.mark.parametrize(
+    ("to", "text", "name", "said"),
+    [
+        ("litgpt", AXOLOTL, "a.yaml", "a.yaml is no file of LitGPT: expected the key checkpoint_"),
+        ("litgpt", TRL, "a.sh", "a.sh is read as SHELL; LitGPT takes YAML."),
+        (
+            "nemo-automodel",
+            "model: x\nlora_parameters: {}\n",
+            "m.yaml",
+            "expected the key model.pretrained_model_name_or_path.",
+        ),
+        (
+            "litgpt",
+            "checkpoint_dir: x\nlora_r:\nlora_mlp: true\n",
+            "a.yaml",
+            "a.yaml is not changed automatically: ",
+        ),
+    ],
+)
+def test_yaml_that_is_not_changed(to: str, text: str, name: str, said: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        into(to, text, name)
+    assert said in caught.value.what
+
+
+def test_a_file_that_resumes_an_adapter_is_refused() -> None:
+    with pytest.raises(ExportError, match=r"train.yaml resumes \./x \(lora_model_dir\): its conf"):
+        into("axolotl", AXOLOTL + "lora_model_dir: ./x\n", "train.yaml")

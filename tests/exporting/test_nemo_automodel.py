@@ -48,7 +48,7 @@ def test_head_and_dora_are_said() -> None:
 
 def test_experts_of_transformers_and_ranks_and_saved_modules_are_lost() -> None:
     assert lost(exported(Trainer.NEMO_AUTOMODEL, MIXTRAL, "all-linear")) == [("targets", 64)]
-    assert lost(exported(Trainer.NEMO_AUTOMODEL, LLAMA, "extended")) == [("r", 64)]
+    assert lost(exported(Trainer.NEMO_AUTOMODEL, LLAMA, "extended")) == [("r", 96)]
     more = {"modules_to_save": ["lm_head"]}
     assert lost(exported(Trainer.NEMO_AUTOMODEL, LLAMA, more=more)) == [("modules_to_save", 1)]
 

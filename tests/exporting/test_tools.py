@@ -239,8 +239,12 @@ def test_mlx_lm_names_experts_as_its_own_class_does() -> None:
         target_parameters=["experts.gate_up_proj", "experts.down_proj"],
     )
     assert "mlp.switch_mlp.gate_proj" in found.text
-    assert found.losses == ()
-    assert "keeps gate and up of the experts apart" in found.notes[-1]
+    [loss] = found.losses
+    assert loss.message == (
+        "mlx-lm trains 2 pairs of factors for each moe.experts.gate_up where one was planned."
+    )
+    assert "keeps gate and up of the experts apart" in loss.hint
+    assert len(loss.paths) == 2
 
 
 def test_mlx_lm_says_which_models_it_lacks() -> None:
@@ -333,8 +337,8 @@ def test_settings_of_an_initialization() -> None:
 def test_a_loss_of_tokens_shows_them() -> None:
     [loss] = exported("trl", trainable_token_indices={"embed_tokens": [1, 2]}).losses
     assert loss.message == (
-        "TRL would have none for trained tokens (trainable_token_indices), and "
-        '{"embed_tokens": [1, 2]} is wanted.'
+        "The configuration asks for trained tokens (trainable_token_indices): "
+        '{"embed_tokens": [1, 2]}. TRL would have: none.'
     )
     assert loss.hint
 
@@ -343,3 +347,55 @@ def test_a_loss_of_tokens_shows_them() -> None:
 def test_a_configuration_without_targets(to: str) -> None:
     fields = {"target_modules": [], "target_parameters": ["self_attn.q_proj.weight"]}
     assert whats(to, **fields, lora_dropout=0.0) == []
+
+
+CAUSAL_ONLY = ("trl", "mlx-lm", "torchtune", "unsloth", "litgpt", "verl", "nemo-automodel")
+
+
+@pytest.mark.parametrize("to", [*CAUSAL_ONLY, "llamafactory"])
+@pytest.mark.parametrize("task", ["SEQ_CLS", "TOKEN_CLS"])
+def test_a_head_of_its_own_is_lost_where_language_models_are_trained(to: str, task: str) -> None:
+    assert whats(to, task_type=task).count("task_type") == 1
+
+
+def test_trl_names_its_command_for_one_score() -> None:
+    [loss] = exported("trl", task_type="SEQ_CLS").losses
+    assert loss.message == (
+        "TRL trains a causal language model here, and SEQ_CLS is planned, with a head of its own."
+    )
+    assert "trl reward" in loss.hint
+    assert whats("peft", task_type="SEQ_CLS") == whats("ms-swift", task_type="SEQ_CLS") == []
+
+
+def test_why_llamafactory_adapts_no_expert_parameters() -> None:
+    inventory = builders.mixture(base_model="Qwen/Qwen3-30B-A3B", task_type="CAUSAL_LM")
+    fields = {"target_parameters": ["experts.down_proj"], "lora_dropout": 0.0}
+    [loss] = exported("llamafactory", inventory, **fields).losses
+    assert loss.hint.startswith("LLaMA-Factory has no target_parameters")
+
+
+def test_entries_that_adapt_nothing_are_left_out() -> None:
+    found = exported("axolotl", target_modules=["q_proj,", "v_proj", "nothing"])
+    assert "lora_target_modules: [v_proj]\n" in found.text
+    assert found.losses == ()
+    assert found.notes == (
+        "'q_proj,', 'nothing' of target_modules adapt nothing and are left out.",
+    )
+
+
+@pytest.mark.parametrize("to", ["trl", "litgpt", "nemo-automodel", "verl", "megatron-bridge"])
+def test_one_rank_for_all_is_the_one_that_the_configuration_states(to: str) -> None:
+    more = {"up_proj": 4, "gate_proj": 4, "down_proj": 4, "o_proj": 4}
+    names = ["q_proj", "k_proj", "v_proj", *more]
+    found = exported(to, target_modules=names, rank_pattern=more, r=12, lora_alpha=24)
+    assert {"r"} <= {loss.what for loss in found.losses}
+    assert "12" in found.text
+    assert "24" in found.text
+
+
+def test_saved_modules_that_are_not_there_are_left_out() -> None:
+    found = exported("axolotl", modules_to_save=["lm_head", "nothing"])
+    assert "lora_modules_to_save: [lm_head]\n" in found.text
+    assert found.losses == ()
+    assert found.notes == ("'nothing' of modules_to_save names nothing and is left out.",)
+    assert "modules_to_save" not in exported("trl", modules_to_save=["nothing"]).text

@@ -195,3 +195,18 @@ def test_without_an_adapter_it_is_no_lora() -> None:
         read("base_model: m\nmicro_batch_size: 1\n")
     with pytest.raises(NoLoraError, match="line 2: adapter is 'llama-adapter'; expected 'lora'"):
         read("base_model: m\nadapter: llama-adapter\n")
+
+
+def test_loftq_chooses_the_initialization() -> None:
+    text = START + "peft:\n  loftq_config:\n    loftq_bits: 4\n"
+    handed = hand(read(text), llama())
+    assert handed["init_lora_weights"] == "loftq"
+    assert handed["loftq_config"] == {"loftq_bits": 4, "loftq_iter": 1}
+    assert hand(read(text + "peft_init_lora_weights: pissa\n"), llama())["init_lora_weights"] == (
+        "pissa"
+    )
+
+
+def test_no_initialization_cannot_be_asked_for() -> None:
+    text = START + "peft_init_lora_weights: false\n"
+    assert hand(read(text), llama())["init_lora_weights"] is True

@@ -264,3 +264,12 @@ def test_misspelt_keys_are_named_and_others_left_alone() -> None:
 )
 def test_files_of_other_tools_are_not_taken(text: str) -> None:
     assert not DIALECT.recognizes(parse_yaml(text, "x"), Syntax.YAML)
+
+
+@pytest.mark.parametrize(
+    ("said", "init"), [("olora", "olora"), ("False", False), ("true", True), ("lora-ga", "lora_ga")]
+)
+def test_how_the_weights_start(said: str, init: object) -> None:
+    recipe = of_command(f"swift sft --model m --lora_rank 8 --init_weights {said}")
+    assert DIALECT.hand(recipe, LLAMA)["init_lora_weights"] == init
+    assert recipe.key("init_lora_weights") == "--init_weights"

@@ -144,16 +144,34 @@ def test_the_order_of_patterns_says_something() -> None:
 
 
 def test_dropout_and_initialization_are_training() -> None:
-    b = {"lora_dropout": 0.1, "init_lora_weights": "gaussian", "loftq_config": {"loftq_bits": 4}}
-    found = diff({"loftq_config": {}}, b)
-    assert found.is_same
+    eva = {"init_lora_weights": "eva", "eva_config": {"rho": 1.0}}
+    found = diff({"eva_config": {}}, {"lora_dropout": 0.1, **eva})
+    assert found.adapts_alike
+    assert not found.is_same
     assert found.is_spelled_alike
     assert not found.trains_alike
     assert [(each.field, each.a, each.b) for each in found.training] == [
         ("lora_dropout", 0.0, 0.1),
-        ("init_lora_weights", True, "gaussian"),
-        ("loftq_config", None, {"loftq_bits": 4}),
+        ("init_lora_weights", True, "eva"),
+        ("eva_config", None, {"rho": 1.0}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "field"),
+    [
+        ({"init_lora_weights": "gaussian"}, {"init_lora_weights": "Gaussian"}, "init_lora_weights"),
+        ({}, {"loftq_config": {"loftq_bits": 4}}, "loftq_config"),
+        ({}, {"eva_config": {"rho": 1.0}}, "eva_config"),
+    ],
+)
+def test_what_peft_reads_alike_or_not_at_all_is_spelling(
+    a: dict[str, Any], b: dict[str, Any], field: str
+) -> None:
+    found = diff(a, b)
+    assert found.is_same
+    assert found.training == ()
+    assert fields_of(found) == [field]
 
 
 def test_saved_modules() -> None:
@@ -253,4 +271,6 @@ def test_two_models_of_other_modules_are_not_compared(other: Inventory, example:
         difference(side(), side(builders.completed(other)))
     assert raised.value.what.startswith("A is for tiny (LlamaForCausalLM), B for other")
     assert example in raised.value.what
-    assert raised.value.hint == "Name one model to compare both on: lorascope diff A B MODEL."
+    assert raised.value.hint == (
+        "Name one model to compare both on: lorascope diff A B MODEL, or model=… in Python."
+    )

@@ -10,7 +10,7 @@ from adaptations import some_adaptation
 from lorascope.report.adapt_text import adapt_text
 
 EXPECTED = """\
-adapter/adapter_config.json for vLLM (0.33.0)
+adapter for vLLM (0.33.0)
   base model      owner/base
   served model    owner/wrapper
   rank and alpha  8 and 32, for all
@@ -22,10 +22,10 @@ Done
   - dora left out as asked.
 
 Pairs of factors, before → after
-modules         count   rank  scale  B times
-layers.{0-1}.q      2  4 → 8  2 → 4      0.5
-layers.0.up         1  8 → 8  3 → 4     0.75
-layers.0.v          1  0 → 8  zeros
+modules             count   rank  scale  B times
+layers.{0-1}.q          2  4 → 8  2 → 4      0.5
+layers.0.up             1  8 → 8  3 → 4     0.75
+layers.0.v (zeros)      1  0 → 8      4
 
 The numbers of 1 pair are rounded once to their stored type, by at most 3e-08 of each.
 
@@ -43,10 +43,23 @@ def test_all_of_it() -> None:
 
 
 def test_what_is_only_planned() -> None:
-    planned = _text(directory=None, rounding=None, changes=())
-    assert "To be done (-o DIR does it)\n  - Nothing: the engine computes" in planned
+    planned = _text(directory=None, rounding=None)
+    assert "To be done (-o DIR does it)\n  - 2 pairs padded." in planned
     assert "written to" not in planned
     assert "The numbers of 1 pair are rounded once to their stored type.\n" in planned
+    exact = tuple(pair for pair in some_adaptation().pairs if pair.exact)
+    assert "no number is rounded but those near the limits of their type" in " ".join(
+        _text(directory=None, rounding=None, pairs=exact).split()
+    )
+
+
+def test_nothing_to_do_is_one_line() -> None:
+    planned = _text(directory=None, rounding=None, changes=())
+    assert "Nothing is to be done: vLLM computes the same with the adapter as it is." in planned
+    written = _text(changes=())
+    assert "The copy has the same numbers: vLLM computes the same" in written
+    assert "rounded" not in planned + written
+    assert "Done" not in planned + written
 
 
 def test_nothing_is_rounded() -> None:

@@ -210,8 +210,9 @@ def test_of_long_lists_only_what_the_other_has_not_is_shown() -> None:
     (row,) = section(text_of(a, b), "Fields")[1:]
     assert cells(row) == [
         "target_modules",
-        "list of 12, 2 only here: model.layers.0.self_attn.q_proj, model.layers.2.self_attn.o_proj",
-        "list of 10, 0 only here",
+        "12 full names, 2 only here: model.layers.0.self_attn.q_proj,"
+        " model.layers.2.self_attn.o_proj",
+        "10 full names, 0 only here",
     ]
 
 
@@ -239,3 +240,24 @@ def test_a_hostile_name_reaches_no_terminal() -> None:
     other = replace(ADAPTER, origin="\x1b[2J.json")
     pattern = configured(rank_pattern={"\x1bx": 4})
     assert not set("\x1b\x07") & set(text_of(other, pattern))
+
+
+def test_full_names_are_told_from_ends_of_names() -> None:
+    names = [f"model.layers.{i}.self_attn.{n}_proj" for i in range(3) for n in "qv"]
+    text = text_of(configured(target_modules=names), ADAPTER)
+    assert text.endswith(" only the spelling differs: target_modules (6 full names / list of 2).")
+    (row,) = section(text, "Spelling")[1:]
+    assert cells(row)[1].startswith("6 full names, all only here: ")
+
+
+def test_fewer_parameters_have_one_kind_of_minus() -> None:
+    text = text_of(ADAPTER, configured("b.json", r=4))
+    assert "  B − A  −336 trained parameters" in text
+    assert "-336" not in text
+
+
+def test_a_sum_that_fits_is_one_line_where_the_width_is_short() -> None:
+    b = configured("b.json", r=4, lora_alpha=9)
+    lines = text_of(ADAPTER, b, 42).splitlines()
+    assert "    count 6" not in lines
+    assert "total  count 6  parameters 672 → 336" in lines

@@ -108,6 +108,11 @@ def test_fused_projection_is_padded_as_it_is(tmp_path: Path) -> None:
         ({"pack": ["x=o_proj,k_proj"]}, "None of o_proj, k_proj is adapted"),
         ({"pack": ["x=q_proj,up_proj"]}, "is not adapted and not in"),
         ({"pack": ["qkv_proj"]}, "None of qkv_proj is adapted"),
+        ({"pack": ["x=q_proj:30,k_proj:16"]}, "q_proj has 32 rows, and 30 are given"),
+        ({"pack": ["x=q_proj:32,k_proj:17"]}, "k_proj has 16 rows, and 17 are given"),
+        ({"pack": ["x=q_proj,q_proj"]}, "names q_proj twice"),
+        ({"pack": ["q_proj=q_proj,k_proj"]}, "names q_proj twice"),
+        ({"pack": ["o_proj=q_proj,k_proj"]}, "has 32 rows, and q_proj, k_proj together 48"),
     ],
 )
 def test_what_cannot_be_split_or_packed(

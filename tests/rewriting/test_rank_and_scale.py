@@ -149,6 +149,52 @@ def test_rank_that_is_asked_for(tmp_path: Path) -> None:
         adapt(trained, "vllm", "llama", rank=1000, force=True)
 
 
+@pytest.mark.parametrize("engine", ["tgi", "lorax"])
+@pytest.mark.parametrize(("asked", "written"), [(5, 8), (8, 8), (12, 16), (17, 32)])
+def test_rank_that_the_engine_would_pad(
+    asked: int, written: int, engine: str, tmp_path: Path
+) -> None:
+    trained = train("llama", tmp_path / "t", r=4, lora_alpha=8, target_modules=ALL)
+    served, done = adapt(trained, engine, "llama", rank=asked)
+    assert_same(engine_deltas(engine, served), peft_deltas("llama", trained))
+    assert done.rank == config_of(served)["r"] == written
+    told = [note for note in done.notes if note.startswith(f"Rank {written} and not {asked}")]
+    assert bool(told) is (asked != written)
+
+
+def test_rank_without_end(tmp_path: Path) -> None:
+    trained = train("llama", tmp_path / "t", **HALF)
+    with pytest.raises(AdapterError, match="Rank 1,000,000,000 is above 1,000,000"):
+        adapt(trained, "peft", "llama", rank=10**9)
+
+
+def test_powers_of_two_round_what_is_near_zero(tmp_path: Path) -> None:
+    config = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
+    trained = train("llama", tmp_path / "t", **config, alpha_pattern={"v_proj": 1})
+    tensors = {name: tensor.half() for name, tensor in tensors_of(trained).items()}
+    name = next(name for name in tensors if "v_proj.lora_B" in name)
+    tensors[name][0, 0] = 2.0**-24
+    tensors[name][0, 1] = 9 * 2.0**-24
+    write_tensors(trained, tensors)
+    _, done = adapt(trained, "vllm", "llama")
+    rounded = [pair.path for pair in done.pairs if not pair.exact]
+    assert rounded == ["model.layers.0.self_attn.v_proj"]
+    assert done.rounding == 1
+    assert done.notes == ("1 number too small for the stored type became 0.",)
+    assert "B of 1 pair multiplied by 0.125, which rounds their numbers." in [
+        change.text for change in done.changes
+    ]
+
+
+def test_zeros_are_not_rounded(tmp_path: Path) -> None:
+    config = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
+    trained = train("llama", tmp_path / "t", **config, alpha_pattern={"v_proj": 3})
+    zeros = {n: t * 0 if "lora_B" in n else t for n, t in tensors_of(trained).items()}
+    write_tensors(trained, zeros)
+    _, done = adapt(trained, "vllm", "llama")
+    assert (done.rounding, {pair.exact for pair in done.pairs}) == (0, {True})
+
+
 def test_conv1d_and_embedding(tmp_path: Path) -> None:
     trained = train(
         "gpt2",

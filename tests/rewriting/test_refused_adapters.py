@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -192,12 +194,84 @@ def test_at_most_five_disagreements_are_named(copied: Path) -> None:
 
 def test_names_that_peft_takes_as_well(plain: Path, copied: Path) -> None:
     tensors = {
-        name.removeprefix("base_model.model.").replace("lora_A.", "lora_A.default."): tensor
+        name.replace("lora_A.", "lora_A.default."): tensor
         for name, tensor in tensors_of(copied).items()
     }
     write_tensors(copied, tensors)
+    assert_same(peft_deltas("llama", copied), peft_deltas("llama", plain))
     served, _ = adapt(copied, "vllm", "llama")
     assert_same(engine_deltas("vllm", served), engine_deltas("vllm", plain))
+
+
+def test_names_that_peft_does_not_take(copied: Path) -> None:
+    tensors = tensors_of(copied)
+    bare = {name.removeprefix("base_model.model."): each for name, each in tensors.items()}
+    write_tensors(copied, bare)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Found missing adapter keys")
+        assert peft_deltas("llama", copied) == {}
+    with pytest.raises(AdapterError, match=r"16 tensors .*named without base_model\.model\. at"):
+        adapt(copied, "vllm", "llama")
+
+
+def test_two_names_of_one_place(copied: Path) -> None:
+    tensors = tensors_of(copied)
+    name = next(name for name in tensors if "lora_A" in name)
+    write_tensors(copied, {**tensors, name.replace("lora_A", "lora_A.default"): tensors[name] + 1})
+    with pytest.raises(AdapterError, match="which PEFT loads into the same place"):
+        adapt(copied, "vllm", "llama")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("model.embed_tokens.weight", (64, 32)),
+        ("model.norm.weight", (32,)),
+        ("model.layers.0.self_attn.k_proj.weight", (16, 32)),
+        ("model.layers.0.self_attn.q_proj.base_layer.weight", (32, 32)),
+    ],
+)
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "llama.cpp", "tgi"])
+def test_weights_of_the_base_model(
+    engine: str, name: str, shape: tuple[int, ...], plain: Path, copied: Path
+) -> None:
+    tensors = {**tensors_of(copied), f"base_model.model.{name}": torch.ones(shape)}
+    write_tensors(copied, tensors)
+    words = re.escape(f"A part of the base model in the adapter's file ({name})")
+    with pytest.raises(AdapterError, match=words) as caught:
+        adapt(copied, engine, "llama")
+    assert "--drop modules_to_save" in (caught.value.hint or "")
+    served, done = adapt(copied, engine, "llama", drop=["modules_to_save"])
+    assert not any(name in each for each in tensors_of(served))
+    assert_same(peft_deltas("llama", served), peft_deltas("llama", plain))
+    assert done.changes[0].text.startswith("modules_to_save left out as asked, with 1 tensor")
+    served, _ = adapt(copied, "peft", "llama")
+    assert tensors_of(served).keys() == tensors.keys()
+
+
+def test_weight_of_an_adapted_embedding_is_told(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Setting `save_embedding_layers`")
+        config = {"r": 4, "target_modules": ["q_proj", "embed_tokens"]}
+        trained = train("llama", tmp_path / "t", **config)
+    _, done = adapt(trained, "vllm", "llama")
+    assert done.notes[0].startswith("model.embed_tokens.base_layer.weight: PEFT saves the weight")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_are_none(number: float, copied: Path) -> None:
+    tensors = tensors_of(copied)
+    next(each for name, each in tensors.items() if "lora_B" in name)[0, 0] = number
+    write_tensors(copied, tensors)
+    with pytest.raises(AdapterError, match="lora_B.weight holds NaN or infinite numbers"):
+        adapt(copied, "vllm", "llama")
+
+
+def test_a_type_that_is_not_given(copied: Path) -> None:
+    write_config(copied, peft_type=None)
+    served, done = adapt(copied, "vllm", "llama")
+    assert config_of(served)["peft_type"] == "LORA"
+    assert done.changes[-1].text == "peft_type, which was not given, is LORA."
 
 
 @pytest.mark.parametrize("rank", [0, -1])
@@ -253,10 +327,40 @@ def test_directory_that_exists(plain: Path, tmp_path: Path) -> None:
 
 
 def test_an_adapter_in_its_own_place(copied: Path) -> None:
-    before = engine_deltas("vllm", copied)
-    lorascope.adapt(copied, "tgi", copied, model=inventory("llama"), force=True)
-    assert_same(engine_deltas("vllm", copied), before)
-    assert config_of(copied)["r"] == 8
+    before = tensors_of(copied)
+    with pytest.raises(OutputError, match="is the adapter itself, which is not overwritten"):
+        lorascope.adapt(copied, "tgi", copied, model=inventory("llama"), force=True)
+    assert tensors_of(copied).keys() == before.keys()
+
+
+def _files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.mark.parametrize("fails_at", [1, 2])
+def test_what_was_there_is_put_back(
+    fails_at: int, plain: Path, copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, real, calls = _files(copied), Path.replace, [0]
+
+    def failing(path: Path, target: Path) -> Path:
+        calls[0] += 1
+        if calls[0] == fails_at:
+            raise OSError(28, "No space left on device")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(OutputError, match="cannot be written: No space left on device"):
+        lorascope.adapt(plain, "tgi", copied, model=inventory("llama"), force=True)
+    assert _files(copied) == before
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", WEIGHTS])
+def test_a_directory_in_the_place_of_a_file(name: str, plain: Path, tmp_path: Path) -> None:
+    (tmp_path / "there" / name).mkdir(parents=True)
+    with pytest.raises(OutputError, match=f"{name} cannot be replaced: it is not a regular file"):
+        lorascope.adapt(plain, "tgi", tmp_path / "there", model=inventory("llama"), force=True)
+    assert [path.name for path in (tmp_path / "there").iterdir()] == [name]
 
 
 def test_metadata_and_form_of_the_file(plain: Path, tmp_path: Path) -> None:
@@ -276,3 +380,14 @@ def test_without_a_directory_nothing_is_written(plain: Path) -> None:
     assert (done.directory, done.rounding) == (None, None)
     assert done.changes == ()
     assert sorted(path.name for path in plain.parent.iterdir()) == before
+
+
+def test_a_buffer_of_a_module_that_is_saved_whole(tmp_path: Path) -> None:
+    config = {"r": 4, "target_modules": ["o_proj"], "modules_to_save": ["gate"]}
+    trained = train("deepseek_v3", tmp_path / "t", **config)
+    served, _ = adapt(trained, "peft", "deepseek_v3")
+    names = tensors_of(trained).keys()
+    assert tensors_of(served).keys() == names
+    assert any(name.endswith("gate.e_score_correction_bias") for name in names)
+    served, _ = adapt(trained, "vllm", "deepseek_v3", drop=["modules_to_save"])
+    assert not any(".gate." in name for name in tensors_of(served))

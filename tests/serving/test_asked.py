@@ -31,3 +31,18 @@ def test_another_version_is_not_judged_by_this_one() -> None:
 def test_an_unknown_engine(text: str) -> None:
     with pytest.raises(SpecificationError, match="No serving engine is called"):
         asked_engines([text])
+
+
+def test_one_text_with_commas() -> None:
+    assert asked_engines("sglang") == ("sglang",)
+    assert asked_engines("lorax, sglang") == ("lorax", "sglang")
+
+
+def test_what_is_known_of_older_releases_is_said() -> None:
+    with pytest.raises(SpecificationError) as raised:
+        asked_engines(["vllm@0.30.0"])
+    assert (raised.value.hint or "").endswith(
+        "Of other releases this is known: those up to 0.31.0 scale every module by the global"
+        " lora_alpha and r; newer ones scale each module as trained, rank_pattern and"
+        " alpha_pattern read."
+    )

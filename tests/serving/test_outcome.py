@@ -100,3 +100,26 @@ def test_everything_in_the_way_at_once() -> None:
     found = troubles(engines()["tgi"], MODEL, match(MODEL, spec))
     assert [each.feature for each in found] == [Feature.PATTERNS]
     assert len(found[0].paths) == 9
+
+
+@pytest.mark.parametrize(
+    ("fields", "factors"),
+    [
+        ({"target_modules": ("q_proj", "v_proj"), "r": 4}, {1.0: 3, 0.5: 3}),
+        ({"target_modules": ("q_proj",), "r": 4}, {1.0: 3}),
+        ({"target_modules": ("q_proj", "v_proj"), "r": 4, "use_rslora": True}, {1.0: 3, 0.707: 3}),
+        ({"target_modules": ("q_proj", "v_proj"), "r": 16}, {1.0: 6}),
+        (
+            {
+                "target_modules": ("q_proj", "k_proj", "v_proj"),
+                "r": 8,
+                "rank_pattern": {"k_proj": 12},
+            },
+            {1.0: 3, 1.5: 3, 0.5: 3},
+        ),
+    ],
+)
+def test_padded_ranks(fields: dict[str, Any], factors: dict[float, int]) -> None:
+    """TGI: `prepare_weights` sets config.r to the padded rank after each kind of layer."""
+    parts = served("tgi", **fields).parts
+    assert {round(part.factor or 0, 3): len(part.paths) for part in parts} == factors

@@ -16,6 +16,7 @@ from lorascope.core.errors import (
     AdapterError,
     MissingDependencyError,
     SpecificationError,
+    UnnamedModelError,
 )
 from lorascope.core.inventory import Inventory
 from lorascope.core.recipe import Tool
@@ -29,7 +30,7 @@ from lorascope.source.config_file import load_config_file
 from lorascope.source.local import ADAPTER_FILE
 from lorascope.source.recipe_files import PICKLES, TENSORS_FILE
 
-_WRITTEN = frozenset({ADAPTER_FILE, TENSORS_FILE, "README.md", ".gitattributes"})
+_WRITTEN = frozenset({ADAPTER_FILE, TENSORS_FILE})
 
 
 def adapt(
@@ -79,6 +80,11 @@ def adapt(
             f"Rewriting an adapter needs {' and '.join(missing)}, not installed here.",
             INSTALL_TORCH,
         )
+    if "," in serve:
+        raise SpecificationError(
+            f"An adapter is rewritten for one engine at a time, not for {serve}.",
+            "Run it once for each, with a directory of its own.",
+        )
     request = AdaptRequest(
         engine=asked_engine(serve),
         rank=rank,
@@ -90,11 +96,17 @@ def adapt(
     if output is not None:
         from lorascope.rewriting.written_files import check_output
 
-        check_output(Path(output), force=force)
+        check_output(Path(output), force=force, source=config_file(Path(adapter)).parent)
     path = config_file(Path(adapter))
     bases = BaseModels() if bases is None else bases
-    checked = only_checked(path, CheckRequest(model=model, tool=Tool.PEFT, rules=(), bases=bases))
-    configured = of_checked(checked)
+    checks = CheckRequest(model=model, tool=Tool.PEFT, rules=(), bases=bases)
+    try:
+        checked = only_checked(path, checks)
+        configured = of_checked(checked)
+    except UnnamedModelError as error:
+        raise UnnamedModelError(
+            error.what, f"Name it: lorascope adapt {adapter} MODEL --serve {serve}"
+        ) from error
     if configured.stored is None:
         raise _no_tensors(path)
     served = bases.given(for_model, None) if isinstance(for_model, str) else for_model

@@ -15,6 +15,7 @@ from lorascope.checking import RULES, Rule, findings_of, subject_of
 from lorascope.checking.check import left_out
 from lorascope.checking.checked import Checked, CheckedFile
 from lorascope.checking.counted_otherwise import count_notes
+from lorascope.checking.resuming import resume_notes
 from lorascope.core.errors import (
     IgnoredSizesError,
     LorascopeError,
@@ -61,7 +62,7 @@ def check(
     model: str | os.PathLike[str] | nn.Module | Inventory | None = None,
     *,
     tool: Tool | str | None = None,
-    serve: Iterable[str] = (),
+    serve: Iterable[str] | str = (),
     rules: Sequence[Rule] = RULES,
 ) -> Checked:
     """Find what is wrong with one LoRA configuration.
@@ -73,7 +74,7 @@ def check(
         model: The base model, in any form that `inspect` takes; None for the one that `config`
             names or, for a `PeftModel`, is on.
         tool: Whose file it is, see `lorascope.core.recipe.Tool`; None: recognized.
-        serve: Serving engines whose limits count.
+        serve: Serving engines whose limits count, as a list or as text with commas.
         rules: What to look for.
 
     Raises:
@@ -97,7 +98,7 @@ def check(
     return checked
 
 
-def known_engines(names: Iterable[str]) -> tuple[str, ...]:
+def known_engines(names: Iterable[str] | str) -> tuple[str, ...]:
     """Return the names of serving engines as `lorascope.serving.engines` has them.
 
     Raises:
@@ -257,7 +258,7 @@ def check_recipe(
     # That sizes are ignored is a finding.
     problem = None if ignored is not None else problem
     findings = findings_of(subject, request.rules)
-    notes = (*notes, *count_notes(subject), *left_out(findings))
+    notes = (*notes, *resume_notes(recipe), *count_notes(subject), *left_out(findings))
     return Checked(subject, findings, problem, notes)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from lorascope.api.bases import BaseModels
 from lorascope.api.checks import CheckRequest, check_file, check_recipe, config_file, recipe_of
 from lorascope.checking.checked import Checked
+from lorascope.checking.resuming import resume_notes
 from lorascope.core.errors import ModelReferenceError, RecipeError, SpecificationError
 from lorascope.core.inventory import Inventory
 from lorascope.core.plan import Plan
@@ -85,6 +86,9 @@ def of_checked(checked: Checked) -> Configured:
         revision=recipe.revision or model.revision,
         stored=subject.stored,
         notes=checked.notes,
+        choices=resume_notes(recipe),
+        tool=recipe.tool,
+        options=recipe.options,
     )
 
 

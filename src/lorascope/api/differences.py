@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lorascope.api.bases import BaseModels
 from lorascope.api.configured import configured
 from lorascope.api.inspecting import inventory_for
-from lorascope.core.errors import UnnamedModelError
+from lorascope.core.errors import RecipeError, UnnamedModelError
 from lorascope.core.inventory import Inventory
 from lorascope.core.plan import Plan
 from lorascope.core.recipe import Tool
@@ -51,18 +51,19 @@ def diff(
     known = model if model is None or isinstance(model, str) else inventory_for(model)
     bases = BaseModels() if bases is None else bases
     sides = {name: (source, tool) for name, source, tool in (("A", a, tool_a), ("B", b, tool_b))}
-    found = {name: _named(*side, known, bases) for name, side in sides.items()}
+    found = {name: _named(name, *side, known, bases) for name, side in sides.items()}
     borrowed = next((each.inventory for each in found.values() if each is not None), None)
     if borrowed is None:
         raise UnnamedModelError(
-            "Neither A nor B names a base model.", "Name it: lorascope diff A B MODEL."
+            "Neither A nor B names a base model.",
+            "Name it: lorascope diff A B MODEL, or model=… in Python.",
         )
     notes: list[str] = []
     done: list[Configured] = []
     for name, each in found.items():
         if each is None:
             notes.append(f"{name} names no base model; that of the other is taken.")
-            each = _worked_out(*sides[name], borrowed, bases)
+            each = _worked_out(name, *sides[name], borrowed, bases)
         # No tensor is compared, so what is missing of tensors is of no concern.
         notes += [f"{name}: {note}" for note in each.notes if "tensors" not in note]
         done.append(each)
@@ -70,18 +71,31 @@ def diff(
 
 
 def _named(
-    source: Any, tool: Tool | str | None, model: str | Inventory | None, bases: BaseModels
+    name: str,
+    source: Any,
+    tool: Tool | str | None,
+    model: str | Inventory | None,
+    bases: BaseModels,
 ) -> Configured | None:
     """Work a configuration out; None if it names no model and none is given."""
     try:
-        return _worked_out(source, tool, model, bases)
+        return _worked_out(name, source, tool, model, bases)
     except UnnamedModelError:
         return None
 
 
 def _worked_out(
-    source: Any, tool: Tool | str | None, model: str | Inventory | None, bases: BaseModels
+    name: str,
+    source: Any,
+    tool: Tool | str | None,
+    model: str | Inventory | None,
+    bases: BaseModels,
 ) -> Configured:
     if model is None and hasattr(source, "peft_config"):  # a PeftModel is on its base model
         model = inventory_for(source)
-    return configured(source, model, tool=None if tool is None else Tool(tool), bases=bases)
+    try:
+        return configured(source, model, tool=None if tool is None else Tool(tool), bases=bases)
+    except RecipeError as error:
+        side = name.lower()
+        option = f"--format-{side} (tool_{side} in Python)"
+        raise type(error)(error.what, (error.hint or "").replace("--format", option)) from None

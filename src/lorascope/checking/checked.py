@@ -66,7 +66,7 @@ class Checked:
         if subject.inventory is None or subject.match is None or not subject.targets:
             return ()
         return tuple(
-            outcome(engines()[name], subject.spec, subject.match, subject.inventory)
+            outcome(engines()[name], subject.spec, subject.match, subject.inventory, subject.stored)
             for name in subject.engines
             if name in engines()
         )

@@ -14,4 +14,4 @@ __all__ = ["Used", "used_features"]
 
 def used_features(subject: Subject) -> Mapping[Feature, Used]:
     """Return the features that the configuration, and what it adapts, make use of."""
-    return features.used_features(subject.spec, subject.match, subject.inventory)
+    return features.used_features(subject.spec, subject.match, subject.inventory, subject.stored)

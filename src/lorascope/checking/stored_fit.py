@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lorascope.checking.subject import Subject
+from lorascope.checking.translated import translates
 from lorascope.core.roles import Kind
 from lorascope.matching.stored_tensors import Adapted, adapter_tensors
 
 PREFIX = "base_model.model."
-"""Before every name of a stored tensor; PEFT adds it where it is missing."""
+"""Before every name of a stored tensor."""
 _DEFAULT = re.compile(r"\.default(?=\.|$)")
 _LAYERED = re.compile(r"[^.]+\.\d+\..*")
 _OLD_EXPERT = re.compile(r"\.experts\.\d+\.")
@@ -73,23 +74,31 @@ class Fit:
     """Weights of the base model itself that are stored in another shape."""
     old_experts: tuple[str, ...] = ()
     """Unknown tensors that are named as before experts became stacked parameters."""
+    bare: tuple[str, ...] = ()
+    """Stored tensors without `PREFIX`, which PEFT does not load; they count as nothing else."""
 
 
 def fit_of(subject: Subject) -> Fit:
     """Compare the stored tensors with those that PEFT makes for this configuration and model.
 
-    Names with `default` in them, or without the prefix, are loaded by PEFT all the same, and so
-    are single experts where PEFT merges them into stacked ones. Source: peft 0.21.2,
+    Names with `default` in them are loaded by PEFT all the same, and so are single experts where
+    PEFT merges them into stacked ones. Names without the prefix are left out, but for types of
+    models where PEFT names all factors anew. Source: peft 0.21.2,
     `set_peft_model_state_dict` in `utils/save_and_load.py`, and
     `convert_peft_adapter_state_dict_for_transformers` in `utils/transformers_weight_conversion.py`.
     """
+    bare = bare_names(subject)
+    model = subject.model.model
+    is_renamed = model.expert_rewrite is not None or translates(model.model_type)
+    ignored = frozenset(() if is_renamed else bare)
     stored = {
         normal_name(tensor.name): tensor.shape
         for tensor in subject.stored or ()
-        if "trainable_tokens_" not in tensor.name
+        if "trainable_tokens_" not in tensor.name and tensor.name not in ignored
     }
     wanted = {normal_name(name): shape for name, shape in _wanted(subject)}
     base = _base_shapes(subject)
+    buffers = _Buffers(subject)
     fitting, misfits, resized, empty = 0, [], [], []
     unknown, old_experts = [], []
     for name, shape in stored.items():
@@ -102,17 +111,20 @@ def fit_of(subject: Subject) -> Fit:
         elif name in base:
             misfit = _misfit(name, shape, base[name])
             resized += [misfit] if misfit else []
+        elif name in buffers:
+            fitting += 1
         elif _OLD_EXPERT.search(name) and _has_stacked_experts(subject):
             old_experts.append(name)
         else:
             unknown.append(name)
-    missing = tuple(name for name in wanted if name not in stored)
+    there = stored.keys() | {normal_name(name) for name in ignored}
+    missing = tuple(name for name in wanted if name not in there)
     if old_experts and subject.model.model.expert_rewrite:
         # PEFT merges these into the stacked parameters as it loads them.
         missing = tuple(name for name in missing if ".experts." not in name)
         old_experts = []
     return Fit(
-        stored=len(stored),
+        stored=len(stored) + len(ignored),
         fitting=fitting,
         misfits=tuple(misfits),
         empty=tuple(empty),
@@ -120,7 +132,14 @@ def fit_of(subject: Subject) -> Fit:
         missing=missing,
         resized=tuple(resized),
         old_experts=tuple(old_experts),
+        bare=tuple(name for name in bare if name in ignored),
     )
+
+
+def bare_names(subject: Subject) -> tuple[str, ...]:
+    """Return the names of stored tensors that lack `PREFIX`."""
+    names = (tensor.name for tensor in subject.stored or ())
+    return tuple(name for name in names if not name.startswith(PREFIX))
 
 
 def only_rank(subject: Subject) -> int | None:
@@ -153,6 +172,28 @@ def _wanted(subject: Subject) -> Iterator[tuple[str, Shape]]:
     for tensor in adapter_tensors(subject.model, adapted, saved, config, subject.peft_version):
         if ".base_layer.weight" not in tensor.name and ".base_layer.bias" not in tensor.name:
             yield tensor.name, tensor.shape
+
+
+class _Buffers:
+    """Names that may be those of buffers, which PEFT saves with a module that is saved whole.
+
+    With `bias` all it saves those with `bias` in their names as well. An inventory lists none.
+    Source: peft 0.21.2, `ModulesToSaveWrapper.adapter_state_dict` in `utils/other.py`, and
+    `get_peft_model_state_dict` in `utils/save_and_load.py`.
+    """
+
+    def __init__(self, subject: Subject) -> None:
+        self._modules = subject.modules
+        self._saved = [] if subject.match is None else [each.path for each in subject.match.saved]
+        self._all_biases = subject.spec.bias == "all"
+
+    def __contains__(self, name: str) -> bool:
+        path, _, last = name.rpartition(".")
+        if path not in self._modules or last in ("weight", "bias") or "lora_" in last:
+            return False
+        if self._all_biases and "bias" in last:
+            return True
+        return any(path == saved or path.startswith(f"{saved}.") for saved in self._saved)
 
 
 def _base_shapes(subject: Subject) -> Mapping[str, Shape]:

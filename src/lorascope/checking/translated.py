@@ -29,6 +29,15 @@ for Qwen2.5-VL, stays as it is. Sources: transformers 5.23.0, `conversion_mappin
 """
 
 
+def translates(model_type: str | None) -> bool:
+    """Whether PEFT, with transformers 5, names the factors of a model type anew as it loads them.
+
+    It then puts `base_model.model.` before them as well. Types whose experts it merges, for which
+    the same holds, are not among these.
+    """
+    return any(model_type in model_types for *_, model_types in _TRANSLATED)
+
+
 def is_translated(old: str, new: str, model_type: str | None) -> bool:
     """Whether PEFT, with transformers 5, loads tensors whose names start with `old` as `new`.
 

@@ -105,16 +105,22 @@ def run(options: argparse.Namespace) -> int:
     from lorascope.api.bases import BaseModels
     from lorascope.cli import output
     from lorascope.cli.progress import working
+    from lorascope.cli.stopping import stopped_like_ctrl_c
 
     if options.force and options.output is None:
         raise UsageError("lorascope adapt: --force needs -o DIR.", "See: lorascope adapt --help")
+    if options.output == "":
+        raise UsageError(
+            "lorascope adapt: --output is empty; expected a directory.",
+            "See: lorascope adapt --help",
+        )
     bases = BaseModels(
         offline=options.offline,
         trust_remote_code=options.trust_remote_code,
         cache=not options.no_cache,
         refresh=options.refresh,
     )
-    with working(f"rewriting {options.adapter} for {options.serve}"):
+    with stopped_like_ctrl_c(), working(f"rewriting {options.adapter} for {options.serve}"):
         done = adapt(
             options.adapter,
             options.serve,

@@ -22,7 +22,8 @@ examples:
   lorascope diff plan.json adapter_config.json       a plan, as lorascope plan --json prints it
 
 What counts is what each does on its base model: the same modules at the same ranks and scales are
-the same, however they are spelled. Where only one names a base model, the other is put on it too.
+the same, however they are spelled; another dropout or initialization is a difference. Where only
+one names a base model, the other is put on it too.
 
 exit codes: 0 the same, 1 they differ, 2 they could not be compared"""
 
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     """Compare and print.
 
     Returns:
-        0 if they are the same, also in training, or 1 if they differ.
+        0 if they are the same, or 1 if they differ.
     """
     from lorascope.cli import output
 
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         from lorascope.report.diff_text import diff_text
 
         output.show(diff_text(found, output.text_width(options.width)))
-    return 0 if found.is_same and found.trains_alike else _DIFFERENT
+    return 0 if found.is_same else _DIFFERENT
 
 
 def _difference(options: argparse.Namespace) -> Difference:

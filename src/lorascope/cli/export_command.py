@@ -27,7 +27,9 @@ TRAINERS = (
     "nemo-automodel",
 )
 TOOLS = ("peft", "axolotl", "llamafactory", "ms-swift", "trl", "torchtune", "mlx-lm")
-"""Both repeat what `lorascope.core` knows, so that --help imports nothing."""
+_MERGED = ("litgpt", "nemo-automodel")
+"""Further ones whose files --into takes. All repeat what the library knows, so that --help imports
+nothing."""
 
 _FINE = 0
 _REFUSED = 2
@@ -97,7 +99,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "--into",
         metavar="FILE",
         help="put it into this file of the tool's in place of the LoRA part that it has; comments"
-        " and all else stay",
+        f" and all else stay. For {', '.join((*TOOLS, *_MERGED))}; -o writes a file of its own",
     )
     files.add_argument(
         "--diff", action="store_true", help="with --into: print what would change, write nothing"
@@ -133,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
         0, or 2 if something would be lost and --lossy is not given.
     """
     from lorascope.cli import export_files
-    from lorascope.cli.export_source import wanted_of
+    from lorascope.cli.export_source import base_reader, wanted_of
     from lorascope.core.export import Trainer
     from lorascope.exporting import export, export_into
 
@@ -143,7 +145,8 @@ def run(options: argparse.Namespace) -> int:
     if into is None:
         exported = export(wanted, Trainer(options.to))
     else:
-        exported = export_into(wanted, Trainer(options.to), into, options.into)
+        reader = base_reader(options)
+        exported = export_into(wanted, Trainer(options.to), into, options.into, reader)
     refused = bool(exported.losses) and not options.lossy
     written = None if refused else export_files.write(exported, into, options)
     if options.json:
@@ -177,16 +180,17 @@ def _print_text(exported: Exported, into: str | None, options: argparse.Namespac
 
 
 def _tell(exported: Exported, wanted: Configured, *, refused: bool) -> None:
-    """Say what is lost and what to know, one line each."""
-    from lorascope.cli.output import tell
+    """Say what is lost and what to know, one paragraph each."""
+    from lorascope.cli.telling import tell_wrapped
 
     name = f"{exported.to.own_name} {exported.version}"
     if refused:
-        tell(f"Error: {name} cannot say all of {wanted.origin}.")
+        tell_wrapped(f"{name} cannot say all of {wanted.origin}.", "Error: ", "bold red")
     for loss in exported.losses:
-        tell(f"{'' if refused else 'Lost: '}{loss.message}{f' {loss.hint}' if loss.hint else ''}")
+        said = f"{loss.message} {loss.hint}".rstrip()
+        tell_wrapped(said, "" if refused else "Lost: ", "bold yellow")
     if refused:
-        tell("Nothing was written. Add --lossy to write it without that.")
+        tell_wrapped("Nothing was written. With --lossy the rest is written all the same.")
         return
     for note in exported.notes:
-        tell(note)
+        tell_wrapped(note)

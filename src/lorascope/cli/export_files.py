@@ -82,13 +82,14 @@ def write(exported: Exported, into: str | None, options: argparse.Namespace) -> 
 
 
 def _put(path: Path, exported: Exported, *, force: bool) -> str:
-    from lorascope.source.replace_file import replace_file
+    from lorascope.source.replace_file import check_replaceable, replace_file
 
     content = exported.text.encode()
     try:
         if path.is_dir():
             path = path / exported.file_name
-        if path.exists() and not force and path.read_bytes() != content:
+        check_replaceable(path)
+        if not force and _holds_other(path, content):
             raise OutputError(
                 f"{path} exists and differs.",
                 "Use --force to overwrite it, another name, or --into to change its LoRA part.",
@@ -98,6 +99,13 @@ def _put(path: Path, exported: Exported, *, force: bool) -> str:
     except (OSError, ValueError) as error:
         raise _unwritable(path, error) from error
     return str(path)
+
+
+def _holds_other(path: Path, content: bytes) -> bool:
+    """Whether a file is there that says something else; a link to nothing counts as one."""
+    if not path.exists():
+        return path.is_symlink()
+    return path.read_bytes() != content
 
 
 def _put_into(path: Path, before: str, exported: Exported) -> str:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from lorascope.cli.usage import UsageError
 
 if TYPE_CHECKING:
+    from lorascope.api.bases import BaseModels
+    from lorascope.core.inventory import Inventory
+    from lorascope.exporting.exporter import FileBase, ReadBase
     from lorascope.matching.configured import Configured
 
 _PLANNING = (
@@ -103,7 +106,6 @@ def _check_there(path: Path) -> None:
 
 
 def _configured(options: argparse.Namespace) -> Configured:
-    from lorascope.api.bases import BaseModels
     from lorascope.api.configured import configured
     from lorascope.cli.progress import working
     from lorascope.core.errors import UnnamedModelError
@@ -118,12 +120,7 @@ def _configured(options: argparse.Namespace) -> Configured:
             " already.",
             "Name a model to plan for, or leave the option out.",
         )
-    bases = BaseModels(
-        offline=options.offline,
-        trust_remote_code=options.trust_remote_code,
-        cache=not options.no_cache,
-        refresh=options.refresh,
-    )
+    bases = _bases(options)
     tool = None if options.format is None else Tool(options.format)
     with working(f"reading {options.plan}"):
         try:
@@ -134,14 +131,46 @@ def _configured(options: argparse.Namespace) -> Configured:
             ) from error
 
 
+def base_reader(options: argparse.Namespace) -> ReadBase:
+    """Return what reads the base model of the file that --into names."""
+    from lorascope.api.bases import BaseName
+
+    def read(base: FileBase) -> Inventory:
+        beside = Path(base.origin).parent
+        return _bases(options).named(BaseName(base.name, beside, base.revision, base.task_type))
+
+    return read
+
+
+def _bases(options: argparse.Namespace) -> BaseModels:
+    from lorascope.api.bases import BaseModels
+
+    return BaseModels(
+        offline=options.offline,
+        trust_remote_code=options.trust_remote_code,
+        cache=not options.no_cache,
+        refresh=options.refresh,
+    )
+
+
 def _planned(options: argparse.Namespace) -> Configured:
+    from dataclasses import replace
+
     from lorascope.api.exports import wanted_of as wanted_of_plan
+    from lorascope.api.exports import without_dropout
     from lorascope.api.plans import fit
     from lorascope.cli import load as loading
     from lorascope.cli.plan_command import request_of
+    from lorascope.core.export import Trainer
+    from lorascope.exporting.exporters import exporter_of
 
+    to = Trainer(options.to)
+    is_without = options.dropout is None and not exporter_of(to).has_dropout
     request = request_of(options)
+    if is_without:
+        request = replace(request, dropout=0.0)
     named = argparse.Namespace(**{**vars(options), "model": options.plan})
     inventory = loading.load(named)
     plan = fit(inventory, request).plan
-    return wanted_of_plan(plan, inventory)
+    wanted = wanted_of_plan(plan, inventory)
+    return without_dropout(wanted, to) if is_without else wanted

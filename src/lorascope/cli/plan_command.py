@@ -188,7 +188,8 @@ def _compare(
     else:
         from lorascope.report.compare_text import compare_text
 
-        output.show(compare_text(plans, inventory, output.text_width(options.width), PEFT_DEFAULT))
+        width = output.text_width(options.width)
+        output.show(compare_text(plans, inventory, width, PEFT_DEFAULT, request.engines))
     if written is not None:
         output.tell(f"Wrote {written}")
     return 0

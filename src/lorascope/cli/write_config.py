@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def write_adapter_config(directory: Path, config: Mapping[str, Any], *, force: b
     text = json.dumps(dict(config), indent=2, sort_keys=True) + "\n"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not force and not _says_the_same(path, config):
+        if os.path.lexists(path) and not force and not _says_the_same(path, config):
             raise OutputError(
                 f"{path} exists and differs from this plan.",
                 "Use --force to overwrite it, or another directory.",

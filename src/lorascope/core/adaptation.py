@@ -60,7 +60,8 @@ class AdaptedPair:
     factors: tuple[float, ...]
     """What B was multiplied by, each value once; 1 where nothing was to be done."""
     exact: bool
-    """Whether all factors are powers of two, which round nothing."""
+    """Whether no number was rounded; where nothing was computed, whether all factors are powers of
+    two, which round nothing but what is near the limits of its type."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ EXPORTER = exporter(
         },
         owned=owned_keys(WORDS, "lora_target_linear"),
         model_key="base_model",
+        has_heads=True,
         hints={
             "task_type": _SCORES,
             "bias": "Axolotl always trains without biases.",

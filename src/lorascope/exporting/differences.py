@@ -10,6 +10,7 @@ from typing import Any
 
 from lorascope.core.export import Loss, Trainer
 from lorascope.core.inventory import Inventory
+from lorascope.core.roles import Kind
 from lorascope.core.spec import LoraSpec
 from lorascope.exporting.exporter import Outcome
 from lorascope.matching.configured import At, Configured
@@ -73,9 +74,23 @@ def losses_of(
         *_settings(outcome.spec, wanted, to),
     ]
     return tuple(
-        Loss(each.what, each.message, each.hint or hints.get(each.what, ""), each.paths)
+        Loss(each.what, each.message, each.hint or _hint(each, hints, inventory), each.paths)
         for each in found
     )
+
+
+def _hint(loss: Loss, hints: Mapping[str, str], inventory: Inventory) -> str:
+    """Return why: of the only name that the modules have, of expert parameters, or of the kind."""
+    if loss.what == "targets" and loss.paths:
+        known = inventory.by_path
+        names = {path.rpartition(".")[2] for path in loss.paths}
+        own = hints.get(names.pop(), "") if len(names) == 1 else ""
+        if own:
+            return own
+        found = [known.get(path) for path in loss.paths]
+        if all(each is None or each.kind is Kind.EXPERT_PARAMETER for each in found):
+            return hints.get("target_parameters", hints.get("targets", ""))
+    return hints.get(loss.what, "")
 
 
 def _by_module(adapted: Mapping[str, At], inventory: Inventory) -> dict[str, At]:
@@ -161,8 +176,8 @@ def _fields(got: LoraSpec | None, wanted: LoraSpec, to: Trainer) -> Iterator[Los
         if _comparable(asked) != _comparable(done):
             yield Loss(
                 name,
-                f"{to.own_name} would have {_shown(done)} for {words} ({name}), and"
-                f" {_shown(asked)} is wanted.",
+                f"The configuration asks for {words} ({name}): {_shown(asked)}."
+                f" {to.own_name} would have: {_shown(done)}.",
             )
 
 
@@ -172,7 +187,11 @@ def _settings(got: LoraSpec | None, wanted: Configured, to: Trainer) -> Iterator
     for name in _ONLY_OF_PEFT:
         value = wanted.fields.get(name)
         if value and value != _DEFAULTS.get(name):
-            yield Loss(name, f"{to.own_name} would take no {name}, and {_shown(value)} is wanted.")
+            yield Loss(
+                name,
+                f"The configuration sets {name}: {_shown(value)}. {to.own_name} has no such"
+                " setting.",
+            )
 
 
 def _comparable(value: Any) -> Any:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lorascope.core.errors import ExportError, LorascopeError
+from lorascope.core.errors import ExportError, LorascopeError, ModelReferenceError
 from lorascope.core.export import Exported, Loss, Trainer
+from lorascope.core.inventory import Inventory
 from lorascope.exporting.differences import losses_of
-from lorascope.exporting.exporter import Draft, Exporter, Merged, Outcome
+from lorascope.exporting.exporter import Draft, Exporter, FileBase, Merged, Outcome, ReadBase
 from lorascope.exporting.exporters import exporter_of
+from lorascope.exporting.idle import idle
+from lorascope.exporting.left_out import left_out
 from lorascope.matching.configured import Configured
+
+_HEADS = frozenset({"SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS"})
+"""Task types with another head than a language model's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +39,22 @@ def export(wanted: Configured, to: Trainer) -> Exported:
     """
     exporter = exporter_of(to)
     chosen = _chosen(exporter, wanted, lambda draft: exporter.adapts(draft, wanted))
-    return _exported(exporter, exporter.write(chosen.draft, wanted), chosen, wanted)
+    more = left_out(wanted, to)
+    return _exported(exporter, exporter.write(chosen.draft, wanted), chosen, wanted, more)
 
 
-def export_into(wanted: Configured, to: Trainer, text: str, origin: str) -> Exported:
+def unread(_: FileBase) -> Inventory:
+    """Read no base model but the configuration's own.
+
+    Raises:
+        ModelReferenceError: Always.
+    """
+    raise ModelReferenceError("It is not read.")
+
+
+def export_into(
+    wanted: Configured, to: Trainer, text: str, origin: str, read_base: ReadBase = unread
+) -> Exported:
     """Return a file of the tool's with the configuration in place of the one that it has.
 
     Comments, order and all other settings stay.
@@ -46,27 +64,34 @@ def export_into(wanted: Configured, to: Trainer, text: str, origin: str) -> Expo
         to: The tool.
         text: Of the file.
         origin: Its path as the user named it.
+        read_base: Reads the base model that it names, where that is called otherwise.
 
     Raises:
-        ExportError: As `export`; or the file is another tool's, or written in a way that is not
-            changed automatically.
+        ExportError: As `export`; or the file trains another model, is another tool's, or written in
+            a way that is not changed automatically.
         RecipeError: The file cannot be read.
     """
     exporter = exporter_of(to)
     merge = exporter.merge
     if merge is None:
         raise ExportError(
-            f"Files of {to.own_name} are not changed automatically.",
-            "Write a file of its own with -o, and copy from it.",
+            f"Files of {to.own_name} are not changed automatically: --into takes those of"
+            f" {_merging()}.",
+            "-o writes a file of its own to copy from.",
         )
     chosen = _chosen(exporter, wanted, lambda draft: exporter.adapts(draft, wanted))
-    merged: Merged = merge(chosen.draft, wanted, text, origin)
-    losses = _losses(exporter, merged.outcome, chosen.draft, wanted)
+    merged: Merged = merge(chosen.draft, wanted, text, origin, read_base)
+    losses = (*_losses(exporter, merged.outcome, chosen.draft, wanted), *merged.losses)
     draft = Draft(chosen.draft.document, notes=(*chosen.draft.notes, *merged.notes))
-    return _exported(exporter, merged.text, _Tried(draft, losses), wanted)
+    more = left_out(wanted, to, text)
+    return _exported(exporter, merged.text, _Tried(draft, losses), wanted, more)
 
 
-def _exported(exporter: Exporter, text: str, tried: _Tried, wanted: Configured) -> Exported:
+def _exported(
+    exporter: Exporter, text: str, tried: _Tried, wanted: Configured, more: tuple[str, ...]
+) -> Exported:
+    of_model, of_draft = wanted.inventory.model.notes, tried.draft.notes
+    notes = (*of_model, *wanted.choices, *idle(wanted), *of_draft, *more)
     return Exported(
         to=exporter.to,
         version=exporter.version,
@@ -74,7 +99,7 @@ def _exported(exporter: Exporter, text: str, tried: _Tried, wanted: Configured) 
         file_name=exporter.file_name,
         text=text,
         losses=tried.losses,
-        notes=tuple(dict.fromkeys((*wanted.inventory.model.notes, *tried.draft.notes))),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
@@ -115,4 +140,25 @@ def _distinct(drafts: Iterator[Draft]) -> Iterator[Draft]:
 def _losses(
     exporter: Exporter, outcome: Outcome, draft: Draft, wanted: Configured
 ) -> tuple[Loss, ...]:
-    return (*losses_of(outcome, wanted, exporter.to, exporter.hints), *draft.losses)
+    found = (*losses_of(outcome, wanted, exporter.to, exporter.hints), *draft.losses)
+    is_told = exporter.has_heads or any(loss.what == "task_type" for loss in found)
+    return found if is_told else (*found, *_head(exporter, wanted))
+
+
+def _head(exporter: Exporter, wanted: Configured) -> tuple[Loss, ...]:
+    """Return that a head for scores is not trained, by a tool that trains language models."""
+    task = wanted.spec.task_type or wanted.inventory.model.task_type
+    if task not in _HEADS:
+        return ()
+    return (
+        Loss(
+            "task_type",
+            f"{exporter.to.own_name} trains a causal language model here, and {task} is planned,"
+            " with a head of its own.",
+            exporter.hints.get("task_type", ""),
+        ),
+    )
+
+
+def _merging() -> str:
+    return ", ".join(each.own_name for each in Trainer if exporter_of(each).merge is not None)

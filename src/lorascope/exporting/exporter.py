@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lorascope.core.export import Form, Loss, Trainer
+from lorascope.core.inventory import Inventory
 from lorascope.core.spec import LoraSpec
 from lorascope.matching.configured import At, Configured
 
@@ -43,6 +44,26 @@ class Merged:
     outcome: Outcome
     """What the tool makes of the whole file."""
     notes: tuple[str, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    """What the file leaves open, beside what `outcome` shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileBase:
+    """The base model that a file names."""
+
+    name: str
+    """Path or Hub id."""
+    origin: str
+    """Path of the file as the user named it."""
+    revision: str | None
+    """Of a Hub id; None for the default branch."""
+    task_type: str | None
+    """PEFT task type of the configuration."""
+
+
+ReadBase = Callable[[FileBase], Inventory]
+"""Reads the base model of a file; raises `LorascopeError` where it cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +84,17 @@ class Exporter:
     the written text back; so that an error of `drafts` is not repeated here."""
     write: Callable[[Draft, Configured], str]
     """The text, ending with a line break."""
-    merge: Callable[[Draft, Configured, str, str], Merged] | None = None
-    """(draft, wanted, text of a file, its name) → the file with the draft in it; None for a tool
-    whose files are not changed.
+    merge: Callable[[Draft, Configured, str, str, ReadBase], Merged] | None = None
+    """(draft, wanted, text of a file, its name, reads its base model) → the file with the
+    draft in it; None for a tool whose files are not changed.
 
     Raises `ExportError` where the file is another tool's, or written in a way that is not
     changed."""
     hints: Mapping[str, str] = field(default_factory=dict)
-    """`Loss.what` → why the tool cannot say it, or what to do; for losses that `adapts` shows."""
+    """`Loss.what` → why the tool cannot say it, or what to do; for losses that `adapts` shows. A
+    module's own name, or `target_parameters`, is for targets that are all called so, or are all
+    parameters of experts."""
+    has_heads: bool = False
+    """Whether it trains other heads than a language model's; its drafts tell of those that it does
+    not."""
+    has_dropout: bool = True

@@ -14,13 +14,16 @@ from lorascope.core.export import Form, Loss, Trainer
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.roles import EXPERTS, Role
 from lorascope.core.spec import LoraSpec
-from lorascope.exporting.exporter import Draft, Exporter, Outcome
+from lorascope.exporting.exporter import Draft, Exporter, FileBase, Merged, Outcome, ReadBase
+from lorascope.exporting.file_base import on_another
 from lorascope.exporting.heading import heading
 from lorascope.exporting.wanted import main_at, plain_alpha
 from lorascope.exporting.yaml_text import yaml_text
+from lorascope.formats.merge import Merge, merge_yaml
 from lorascope.matching.configured import At, Configured
 
 _VERSION = "0.5.13"
+_FOLDER = "checkpoint_dir"
 _MODEL_TYPES = frozenset(
     {
         "falcon",
@@ -89,7 +92,7 @@ def _drafts(wanted: Configured) -> Iterator[Draft]:
         if on:
             yield Draft(
                 {
-                    "checkpoint_dir": f"checkpoints/{wanted.base_model}",
+                    _FOLDER: f"checkpoints/{wanted.base_model}",
                     "lora_r": at.rank,
                     "lora_alpha": round(plain_alpha(at)),
                     "lora_dropout": wanted.spec.lora_dropout,
@@ -128,9 +131,9 @@ def _split(roles: list[Role], chosen: set[str]) -> Iterator[Loss]:
     for role in fused:
         yield Loss(
             "targets",
-            f"LitGPT trains {_SPLIT[role]} pairs of factors of the full rank for each"
-            f" {role.value}, one for each part of it; PEFT trains one pair.",
-            "The adapter is larger and is not the same function class.",
+            f"LitGPT trains {_SPLIT[role]} pairs of factors for each {role.value} where one was"
+            " planned.",
+            "Each part of it gets LoRA of the full rank of its own.",
         )
 
 
@@ -164,6 +167,30 @@ def _write(draft: Draft, wanted: Configured) -> str:
     return yaml_text(draft.document, heading(wanted, Trainer.LITGPT, _VERSION))
 
 
+def _merge(draft: Draft, wanted: Configured, text: str, origin: str, read_base: ReadBase) -> Merged:
+    values = dict(draft.document)
+    change = Merge(values, frozenset(), {_FOLDER: None}, _FOLDER)
+    result, document = merge_yaml(text, origin, Trainer.LITGPT.own_name, change)
+
+    def outcome_on(other: Configured) -> Outcome:
+        return _adapts(Draft({name: document[name] for name in values}), other)
+
+    done = Merged(result, outcome_on(wanted))
+    folder = str(document[_FOLDER])
+    if folder.rstrip("/").endswith(wanted.base_model):
+        return done
+    base = FileBase(folder.removeprefix("checkpoints/"), origin, None, None)
+    return on_another(base, done, wanted, read_base, outcome_on, model_key=_FOLDER)
+
+
 EXPORTER = Exporter(
-    Trainer.LITGPT, _VERSION, Form.YAML, "lora.yaml", _drafts, _adapts, _write, hints=_HINTS
+    Trainer.LITGPT,
+    _VERSION,
+    Form.YAML,
+    "lora.yaml",
+    _drafts,
+    _adapts,
+    _write,
+    _merge,
+    hints=_HINTS,
 )

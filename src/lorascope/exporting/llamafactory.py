@@ -83,8 +83,11 @@ EXPORTER = exporter(
         },
         owned=owned_keys(WORDS, *_FREEZING, "pissa_init", "pissa_iter", "use_llama_pro"),
         model_key="model_name_or_path",
+        has_heads=True,
         hints={
             "r": "LLaMA-Factory has one rank for all modules.",
+            "target_parameters": "LLaMA-Factory has no target_parameters, so experts that"
+            " transformers keeps as parameters get no LoRA.",
             "lora_alpha": "LLaMA-Factory has one alpha for all modules, a whole number.",
             "task_type": "LLaMA-Factory trains causal language models; for a reward model set"
             " stage: rm.",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from lorascope.core.errors import ExportError
-from lorascope.core.export import Trainer
+from lorascope.core.export import Loss, Trainer
 from lorascope.core.inventory import Module
 from lorascope.core.roles import PERCEPTION, Kind, Role
 from lorascope.exporting.exporter import Draft
@@ -25,10 +25,6 @@ _ALL = -1
 _PARTS = ("gate_proj", "up_proj", "down_proj")
 _SECTION = ("keys", "rank", "alpha", "scale", "dropout")
 _FUSED = frozenset({Role.MOE_EXPERTS_GATE_UP})
-_SPLIT = (
-    "mlx-lm keeps gate and up of the experts apart where transformers fuses them: each gets LoRA of"
-    " its own."
-)
 
 
 def _drafts(wanted: Configured) -> Iterator[Draft]:
@@ -56,7 +52,9 @@ def _drafts(wanted: Configured) -> Iterator[Draft]:
         yield _draft(wanted, [*keys, *outside], _ALL)
     has_towers = any(module.tower in PERCEPTION for module in wanted.inventory.modules)
     if not has_towers:  # else the full names are not transformers'
-        yield _draft(wanted, [m.path for m in chosen if m.kind is not Kind.EXPERT_PARAMETER], _ALL)
+        absent = ABSENT.get(wanted.inventory.model.model_type or "", frozenset())
+        known = [m for m in chosen if m.kind is not Kind.EXPERT_PARAMETER and m.name not in absent]
+        yield _draft(wanted, [module.path for module in known], _ALL)
 
 
 def _check_model(wanted: Configured) -> None:
@@ -92,7 +90,7 @@ def _keys(wanted: Configured, modules: Iterable[tuple[Module, str | None]]) -> l
 
 def _draft(wanted: Configured, keys: Sequence[str], layers: int) -> Draft:
     spec, main = wanted.spec, main_target(wanted)
-    fused = any(module.role in _FUSED for module in _modules(wanted))
+    fused = tuple(module.path for module in _modules(wanted) if module.role in _FUSED)
     document: Mapping[str, Any] = {
         "model": wanted.base_model,
         "fine_tune_type": "dora" if spec.use_dora else "lora",
@@ -104,7 +102,19 @@ def _draft(wanted: Configured, keys: Sequence[str], layers: int) -> Draft:
             "dropout": spec.lora_dropout,
         },
     }
-    return Draft(document, notes=(_SPLIT,) if fused else ())
+    return Draft(document, losses=(_split(fused),) if fused else ())
+
+
+def _split(paths: tuple[str, ...]) -> Loss:
+    """Return what is one pair of factors in PEFT and two in mlx-lm."""
+    return Loss(
+        "targets",
+        f"mlx-lm trains 2 pairs of factors for each {Role.MOE_EXPERTS_GATE_UP.value} where one was"
+        " planned.",
+        "It keeps gate and up of the experts apart where transformers fuses them: each gets LoRA of"
+        " its own.",
+        paths,
+    )
 
 
 EXPORTER = exporter(
@@ -128,6 +138,8 @@ EXPORTER = exporter(
         ),
         model_key="model",
         hints={
+            "kv_b_proj": "mlx-lm cuts kv_b_proj in two, embed_q and unembed_out, which take"
+            " no LoRA.",
             "r": "mlx-lm has one rank for all modules.",
             "lora_alpha": "mlx-lm has one scale for all modules.",
             "modules_to_save": "mlx-lm trains no module whole beside LoRA.",

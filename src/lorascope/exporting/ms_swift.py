@@ -9,24 +9,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lorascope.core.export import Trainer
-from lorascope.core.recipe import Recipe, Tool
+from lorascope.core.recipe import Tool
 from lorascope.exporting.exporter import Draft
 from lorascope.exporting.saying import Words
 from lorascope.exporting.spoken import Fields, owned_keys, spoken
 from lorascope.exporting.told import Told, exporter
-from lorascope.formats import forms
-from lorascope.formats.keys import Key
 from lorascope.formats.ms_swift import DIALECT, KEYS
 from lorascope.formats.swift_targets import ALL_LINEAR
 from lorascope.matching.configured import Configured
 
 WORDS = Words(
     Tool.MS_SWIFT,
-    (*KEYS, Key("init_weights", forms.TEXT, "init_lora_weights")),
+    KEYS,
     whole=frozenset({"lora_alpha"}),
     known={"bias": frozenset({"none", "all"}), "task_type": frozenset({"seq_cls"})},
 )
-_INIT = {"true": True, "false": False}
 
 
 def _context(wanted: Configured) -> Mapping[str, Any]:
@@ -47,12 +44,6 @@ def _adjust(fields: Fields, _: Configured) -> Iterator[Fields]:
     }
 
 
-def _beside(recipe: Recipe) -> Mapping[str, Any]:
-    """Return the initialization. Source: `prepare_adapter`."""
-    said = str(recipe.options.get("init_weights", "true"))
-    return {"init_lora_weights": _INIT.get(said.lower(), said)}
-
-
 def _drafts(wanted: Configured) -> Iterator[Draft]:
     yield from spoken(wanted, WORDS, _context, adjust=_adjust)
 
@@ -70,8 +61,8 @@ EXPORTER = exporter(
             "tuner_type": frozenset({"lora"}),
         },
         owned=owned_keys(WORDS, "train_type"),
-        beside=_beside,
         model_key="model",
+        has_heads=True,
         hints={
             "r": "ms-swift has one rank for all modules.",
             "lora_alpha": "ms-swift has one alpha for all modules, a whole number.",

@@ -18,14 +18,29 @@ from lorascope.core.inventory import Inventory
 from lorascope.core.paths import parent_path
 from lorascope.core.roles import Kind
 from lorascope.core.spec import LoraSpec
-from lorascope.exporting.exporter import Draft, Exporter, Outcome
+from lorascope.exporting.exporter import Draft, Exporter, FileBase, Merged, Outcome, ReadBase
+from lorascope.exporting.file_base import on_another
 from lorascope.exporting.heading import heading
 from lorascope.exporting.wanted import main_at, plain_alpha
 from lorascope.exporting.yaml_text import yaml_text
+from lorascope.formats.merge import Merge, merge_yaml
 from lorascope.matching.configured import At, Configured
 from lorascope.planning.suffixes import shortest_suffixes
 
 _VERSION = "0.7.0"
+_MODEL = "pretrained_model_name_or_path"
+_OWNED = (
+    "target_modules",
+    "exclude_modules",
+    "match_all_linear",
+    "dim",
+    "alpha",
+    "dropout",
+    "dropout_position",
+    "use_dora",
+    "moe_rank_scaling",
+)
+"""Keys of the section `peft` that choose and scale."""
 _CONFIG = "nemo_automodel.components._peft.lora.PeftConfig"
 _GROUPED_EXPERTS = frozenset({"qwen3_moe", "glm4_moe", "deepseek_v3", "gpt_oss", "minimax_m2"})
 """Model types whose experts AutoModel has in a class of its own, which it adapts as one."""
@@ -86,7 +101,7 @@ def _drafts(wanted: Configured) -> Iterator[Draft]:
         document = {
             "model": {
                 "_target_": f"nemo_automodel.{_auto_class(wanted.inventory)}.from_pretrained",
-                "pretrained_model_name_or_path": wanted.base_model,
+                _MODEL: wanted.base_model,
             },
             "peft": peft,
         }
@@ -173,6 +188,23 @@ def _write(draft: Draft, wanted: Configured) -> str:
     return yaml_text(draft.document, heading(wanted, Trainer.NEMO_AUTOMODEL, _VERSION))
 
 
+def _merge(draft: Draft, wanted: Configured, text: str, origin: str, read_base: ReadBase) -> Merged:
+    kept = {f"model.{key}": None for key in draft.document["model"]}
+    owned = frozenset(f"peft.{key}" for key in _OWNED) | {f"model.{_MODEL}"}
+    change = Merge(draft.document, owned, kept, f"model.{_MODEL}")
+    result, document = merge_yaml(text, origin, Trainer.NEMO_AUTOMODEL.own_name, change)
+
+    def outcome_on(other: Configured) -> Outcome:
+        return _adapts(Draft(document), other)
+
+    done = Merged(result, outcome_on(wanted))
+    named = str(document["model"][_MODEL])
+    if named == wanted.base_model:
+        return done
+    base = FileBase(named, origin, None, None)
+    return on_another(base, done, wanted, read_base, outcome_on, model_key=f"model.{_MODEL}")
+
+
 EXPORTER = Exporter(
     Trainer.NEMO_AUTOMODEL,
     _VERSION,
@@ -181,5 +213,6 @@ EXPORTER = Exporter(
     _drafts,
     _adapts,
     _write,
+    _merge,
     hints=_HINTS,
 )

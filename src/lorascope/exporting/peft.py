@@ -8,7 +8,7 @@ from typing import Any
 
 from lorascope.core.export import Form, Trainer
 from lorascope.core.recipe import Tool
-from lorascope.exporting.exporter import Draft, Exporter, Merged, Outcome
+from lorascope.exporting.exporter import Draft, Exporter, Merged, Outcome, ReadBase
 from lorascope.exporting.reading_back import read_back
 from lorascope.exporting.saying import plain
 from lorascope.exporting.told import Told, merged
@@ -70,8 +70,8 @@ _TOLD = Told(
 )
 
 
-def _merge(draft: Draft, wanted: Configured, text: str, origin: str) -> Merged:
-    return merged(_TOLD, draft, wanted, text, origin)
+def _merge(draft: Draft, wanted: Configured, text: str, origin: str, read_base: ReadBase) -> Merged:
+    return merged(_TOLD, draft, wanted, text, origin, read_base)
 
 
 EXPORTER = Exporter(
@@ -83,4 +83,5 @@ EXPORTER = Exporter(
     adapts=_adapts,
     write=_write,
     merge=_merge,
+    has_heads=True,
 )

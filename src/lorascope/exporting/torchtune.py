@@ -11,12 +11,14 @@ from itertools import product
 from typing import Any
 
 from lorascope.core.errors import ExportError
-from lorascope.core.export import Trainer
+from lorascope.core.export import Loss, Trainer
 from lorascope.core.inventory import Module
 from lorascope.core.roles import Role
 from lorascope.exporting.exporter import Draft
 from lorascope.exporting.told import Told, exporter
 from lorascope.exporting.ways import main_target, plain_number
+from lorascope.formats.node import Syntax
+from lorascope.formats.recognize import parse
 from lorascope.formats.torchtune import DIALECT
 from lorascope.formats.torchtune_models import HUB_IDS, OUTPUT_REFUSED, TIED
 from lorascope.formats.torchtune_targets import ATTENTION, FEED_FORWARD, MLP
@@ -30,12 +32,14 @@ _FAMILIES = (
 _VISION = "llama3_2_vision"
 _PARTS = ("decoder_trainable", "encoder_trainable", "fusion_trainable")
 _WITHOUT_DORA = frozenset({"llama3_1_405b"})
+_WITH_LORA = re.compile(r"^q?lora_")
 _TUNED = re.compile(r"-(?:instruct|it|hf|chat|base)(?=-|$)")
-_FUSED = frozenset({Role.ATTENTION_QKV, Role.ATTENTION_KV, Role.FFN_GATE_UP})
-_SPLIT = (
-    "torchtune builds q, k and v, and gate and up, as linears of their own where this model fuses"
-    " them: each gets LoRA of its own."
-)
+_SPLIT: Mapping[Role, int] = {
+    Role.ATTENTION_QKV: 3,
+    Role.ATTENTION_KV: 2,
+    Role.FFN_GATE_UP: 2,
+}
+"""Fused in transformers → how many pairs of factors torchtune trains for it."""
 
 
 def _drafts(wanted: Configured) -> Iterator[Draft]:
@@ -62,7 +66,22 @@ def _drafts(wanted: Configured) -> Iterator[Draft]:
         ways, (feed_forward, not feed_forward), outputs, parts
     ):
         document = _document(wanted, builder, names, mlp=mlp, output=output, parts=trained)
-        yield Draft(document, notes=(_SPLIT,) if roles & _FUSED else ())
+        yield Draft(document, losses=tuple(_split(modules)))
+
+
+def _split(modules: Sequence[Module]) -> Iterator[Loss]:
+    """Yield what is one pair of factors in PEFT and several in torchtune."""
+    for role, parts in _SPLIT.items():
+        paths = tuple(module.path for module in modules if module.role is role)
+        if paths:
+            yield Loss(
+                "targets",
+                f"torchtune trains {parts} pairs of factors for each {role.value} where one was"
+                " planned.",
+                "It builds q, k and v, and gate and up, as linears of their own where this model"
+                " fuses them: each gets LoRA of its own.",
+                paths,
+            )
 
 
 def _document(
@@ -130,6 +149,22 @@ def _also_kept(draft: Draft) -> Mapping[str, frozenset[Any] | None]:
     return {"model._component_": frozenset({component, quantized})}
 
 
+def _replaced(draft: Draft, text: str, origin: str) -> str | None:
+    """Return the published model whose builder a file names, if it is not the draft's."""
+    before = _builder_in(parse(text, origin, Syntax.YAML)[0].value)
+    if before is None or before == _builder_in(draft.document):
+        return None
+    return HUB_IDS.get(before, before)
+
+
+def _builder_in(document: Any) -> str | None:
+    model = document.get("model") if isinstance(document, Mapping) else None
+    component = model.get("_component_") if isinstance(model, Mapping) else None
+    if not isinstance(component, str):
+        return None
+    return _WITH_LORA.sub("", component.rpartition(".")[2])
+
+
 EXPORTER = exporter(
     Told(
         to=Trainer.TORCHTUNE,
@@ -152,6 +187,7 @@ EXPORTER = exporter(
             )
         ),
         model_key="model",
+        replaced=_replaced,
         also_kept=_also_kept,
         hints={
             "targets": "torchtune adapts the chosen attention modules, and all feed-forward modules"

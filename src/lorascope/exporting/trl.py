@@ -60,6 +60,8 @@ EXPORTER = exporter(
             "r": "TRL's options have one rank for all modules; its Python takes any LoraConfig.",
             "lora_alpha": "TRL's options have one alpha for all, a whole number; its Python takes"
             " any LoraConfig.",
+            "task_type": "For a reward model, which has one score: trl reward with --lora_task_type"
+            " SEQ_CLS.",
             **dict.fromkeys(
                 ("bias", "init_lora_weights", "trainable_token_indices", "lora_bias"),
                 "TRL's options lack it; its Python takes any LoraConfig.",

@@ -91,5 +91,13 @@ def _escaped(backslashes: str, quote: str) -> str:
 
 
 EXPORTER = Exporter(
-    Trainer.VERL, _VERSION, Form.SHELL, "run_lora.sh", _drafts, _adapts, _write, hints=_HINTS
+    Trainer.VERL,
+    _VERSION,
+    Form.SHELL,
+    "run_lora.sh",
+    _drafts,
+    _adapts,
+    _write,
+    hints=_HINTS,
+    has_dropout=False,
 )

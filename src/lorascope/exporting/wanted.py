@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from lorascope.core.spec import LoraSpec
 from lorascope.exporting.exporter import Outcome
-from lorascope.exporting.ways import plain_number
+from lorascope.exporting.ways import main_target, plain_number
 from lorascope.matching import match
 from lorascope.matching.configured import At, Configured
 
 
 def main_at(wanted: Configured) -> At:
-    """Return how most of the targets are adapted, for a tool that has one rank for all."""
-    counts = Counter(wanted.adapted.values())
-    return counts.most_common(1)[0][0] if counts else At(wanted.spec.r, 1.0)
+    """Return the rank and scale for a tool that has one for all: those of `main_target`."""
+    main = main_target(wanted)
+    return At(main.rank, main.scaling)
 
 
 def plain_alpha(at: At) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from math import sqrt
 from typing import Any
 
 from lorascope.core.errors import ExportError
+from lorascope.exporting.idle import at_work, saving
 from lorascope.matching.configured import Configured
 from lorascope.matching.result import MatchedTarget
 from lorascope.planning.scales import Scale, Scaled, scale_fields
@@ -35,6 +37,8 @@ def ways(wanted: Configured) -> Iterator[dict[str, Any]]:
     rest = {
         name: value for name, value in wanted.fields.items() if name not in (*_CHOOSING, *_SCALING)
     }
+    if spec.modules_to_save and rest.get("modules_to_save"):
+        rest["modules_to_save"] = list(saving(spec.modules_to_save, wanted)) or None
     scales = list(_scales(wanted))
     for targets in _targets(wanted):
         for scale in scales:
@@ -44,6 +48,10 @@ def ways(wanted: Configured) -> Iterator[dict[str, Any]]:
 def _targets(wanted: Configured) -> Iterator[Mapping[str, Any]]:
     spec = wanted.spec
     own = {name: getattr(spec, name) for name in _CHOOSING}
+    for name in ("target_modules", "target_parameters"):
+        names = own[name]
+        if names and not isinstance(names, str):
+            own[name] = at_work(names, wanted) or names
     listed = own["target_modules"]
     is_short = isinstance(listed, str) or len(listed or ()) <= _SHORT_LIST
     is_stated = listed is not None  # else PEFT chooses, which another release may do otherwise
@@ -103,7 +111,10 @@ def _scales(wanted: Configured) -> Iterator[Mapping[str, Any]]:
 
 
 def main_target(wanted: Configured) -> MatchedTarget:
-    """Return a target with the rank that the configuration states for all, if it holds for any.
+    """Return the target whose rank and scale a tool gets that has one for all.
+
+    That is one with the rank that the configuration states for all, or, if that holds for none,
+    with the rank of most.
 
     Raises:
         ExportError: It adapts nothing.
@@ -111,8 +122,15 @@ def main_target(wanted: Configured) -> MatchedTarget:
     targets: Sequence[MatchedTarget] = wanted.match.targets
     if not targets:
         raise ExportError(f"{wanted.origin} adapts no module.", "Name its targets.")
-    plain = (t for t in targets if t.rank == wanted.spec.r and t.alpha == wanted.spec.lora_alpha)
-    return next(plain, targets[0])
+    spec = wanted.spec
+    plain = [target for target in targets if target.rank == spec.r]
+    counts = Counter((target.rank, target.alpha) for target in plain or targets)
+    rank, alpha = (
+        (spec.r, spec.lora_alpha)
+        if (spec.r, spec.lora_alpha) in counts
+        else counts.most_common(1)[0][0]
+    )
+    return next(t for t in targets if (t.rank, t.alpha) == (rank, alpha))
 
 
 def _scale(target: MatchedTarget, *, is_root: bool) -> Scale:

@@ -77,6 +77,7 @@ _AS_WRITTEN = (
     "base_model_config",
     "overrides_of_model_config",
     "plugins",
+    "loraplus_lr_ratio",
 )
 OPTIONS = (_LINEAR, *(Key(name, forms.ANYTHING) for name in _AS_WRITTEN))
 """Only the first is known by its type."""
@@ -150,12 +151,27 @@ def _hand(recipe: Recipe, inventory: Inventory) -> Mapping[str, Any]:
     return {
         "target_parameters": (),
         **stated,
+        **_start(recipe),
         "lora_dropout": _dropout(recipe, inventory),
         "target_modules": _targets(recipe, inventory),
         "modules_to_save": stated.get("modules_to_save") or None,
         "bias": "none",
         "task_type": _task_type(recipe, inventory),
     }
+
+
+def _start(recipe: Recipe) -> Mapping[str, Any]:
+    """Return how the weights start: bits for LoftQ choose it, and false is not handed on.
+
+    Source: axolotl 0.19.0, `_build_lora_config_kwargs` in `loaders/adapter.py`.
+    """
+    section = recipe.options.get("peft")
+    loftq = section.get("loftq_config") if isinstance(section, Mapping) else None
+    bits = loftq.get("loftq_bits") if isinstance(loftq, Mapping) else None
+    if bits:
+        init = recipe.stated.get("init_lora_weights") or "loftq"
+        return {"loftq_config": {"loftq_bits": bits, "loftq_iter": 1}, "init_lora_weights": init}
+    return {} if recipe.stated.get("init_lora_weights", True) else {"init_lora_weights": True}
 
 
 def _dropout(recipe: Recipe, inventory: Inventory) -> Any:

@@ -50,12 +50,12 @@ _OTHER_OPTIONS = (
     "mixture_of_depths",
     "use_unsloth",
     "use_kt",
+    "loraplus_lr_ratio",
 )
 OPTIONS = (*_FREEZING, *(Key(name, forms.ANYTHING) for name in _OTHER_OPTIONS))
 
 _OTHERS = (
     *_OTHER_OPTIONS,
-    "loraplus_lr_ratio",
     "loraplus_lr_embedding",
     "apollo_rank",
     "apollo_target",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lorascope.core.errors import RecipeError, UnknownFormatError
 from lorascope.core.recipe import Tool
@@ -14,7 +15,7 @@ from lorascope.formats.merged import Merge
 from lorascope.formats.node import Node, Syntax
 from lorascope.formats.recognize import dialect_of, is_adapter_config, parse, syntax_of
 
-__all__ = ["Merge", "merge"]
+__all__ = ["Merge", "merge", "merge_yaml"]
 
 
 def merge(text: str, origin: str, tool: Tool, change: Merge) -> str:
@@ -43,10 +44,75 @@ def merge(text: str, origin: str, tool: Tool, change: Merge) -> str:
             return merge_shell(text, origin, tool, nodes, change)
         return merge_keys(text, origin, tool, syntax, change)
     except UnfixableError as error:
-        raise RecipeError(
-            f"{origin} is not changed automatically: {error}.",
-            "Write the configuration to a file of its own with -o, and copy from it.",
-        ) from None
+        raise _unchanged(origin, str(error)) from None
+
+
+def merge_yaml(text: str, origin: str, name: str, change: Merge) -> tuple[str, Mapping[str, Any]]:
+    """Do as `merge` with the YAML of a tool that is not read; what it says is checked.
+
+    Args:
+        text: The file.
+        origin: What messages call it.
+        name: Of the tool, for messages.
+        change: What to do.
+
+    Returns:
+        The text, and what it holds.
+
+    Raises:
+        UnknownFormatError: It is no YAML, or lacks the key that names the base model.
+        RecipeError: As `merge`.
+    """
+    syntax = syntax_of(text, origin)
+    if syntax is not Syntax.YAML:
+        raise UnknownFormatError(
+            f"{origin} is read as {syntax.value.upper()}; {name} takes YAML.",
+            "Name a file of that tool.",
+        )
+    if not _has(parse(text, origin, syntax)[0].value, change.model_key):
+        raise UnknownFormatError(
+            f"{origin} is no file of {name}: expected the key {change.model_key}.",
+            "Name another file, or write a new one with -o.",
+        )
+    try:
+        result = merge_keys(text, origin, None, syntax, change)
+        document = parse(result, origin, syntax)[0].value
+    except (UnfixableError, RecipeError) as error:
+        raise _unchanged(origin, getattr(error, "what", str(error))) from None
+    if not _holds(document, change.values, change, ""):
+        raise _unchanged(origin, "it would state something else afterwards")
+    return result, document
+
+
+def _has(document: Any, key: str) -> bool:
+    """Whether a document has a key, `section.key` inside of a section."""
+    for name in key.split("."):
+        if not isinstance(document, Mapping) or name not in document:
+            return False
+        document = document[name]
+    return True
+
+
+def _holds(document: Any, values: Mapping[str, Any], change: Merge, before: str) -> bool:
+    """Whether a document has all values that were to be set, and none of the keys to be out."""
+    if not isinstance(document, Mapping):
+        return False
+    owned = change.owned_in(before[:-1]) if before else change.owned
+    if any(name in document and name not in values for name in owned):
+        return False
+    return all(
+        _holds(document.get(name), value, change, f"{name}.")
+        if isinstance(value, Mapping)
+        else change.keeps(before + name, document.get(name)) or document.get(name) == value
+        for name, value in values.items()
+    )
+
+
+def _unchanged(origin: str, why: str) -> RecipeError:
+    return RecipeError(
+        f"{origin} is not changed automatically: {why}.",
+        "Write the configuration to a file of its own with -o, and copy from it.",
+    )
 
 
 def _check_syntax(syntax: Syntax, tool: Tool, origin: str) -> None:

@@ -27,8 +27,8 @@ from lorascope.formats.yaml_lines import yaml_lines
 Path = tuple[str, ...]
 
 
-def merge_keys(text: str, origin: str, tool: Tool, syntax: Syntax, change: Merge) -> str:
-    """Return the text of a file with keys changed.
+def merge_keys(text: str, origin: str, tool: Tool | None, syntax: Syntax, change: Merge) -> str:
+    """Return the text of a file with keys changed; of no tool, what changes is written over.
 
     Raises:
         UnfixableError: It is written in a way that is not changed automatically.
@@ -44,6 +44,8 @@ def merge_keys(text: str, origin: str, tool: Tool, syntax: Syntax, change: Merge
         changes += _Editor(text, syntax, part).changes()
     text = changed(text, changes)
     root = parse(text, origin, syntax)[0]
+    if tool is None:
+        return _written_over(text, root, replaced)
     return _replace(text, origin, tool, root, replaced)
 
 
@@ -226,6 +228,19 @@ def _json_value(value: Any, indent: str | None) -> str:
     if indent is None or not value or not isinstance(value, (list, dict)):
         return json.dumps(value)
     return json.dumps(value, indent=indent or 2).replace("\n", f"\n{indent}")
+
+
+def _written_over(text: str, root: Node, values: Mapping[Path, Any]) -> str:
+    """Write values in place of others, each in one line."""
+    changes: list[Change] = []
+    for path, value in values.items():
+        node = root
+        for name in path:
+            node = node.fields[name]
+        [*_, line] = yaml_lines({"key": value})
+        said = json.dumps(value) if isinstance(value, (list, dict)) else line.removeprefix("key: ")
+        changes.append(Change(node.spot.start, node.spot.end, said))
+    return changed(text, changes)
 
 
 def _replace(text: str, origin: str, tool: Tool, root: Node, values: Mapping[Path, Any]) -> str:

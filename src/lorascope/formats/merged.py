@@ -19,7 +19,7 @@ class Merge:
     """Keys of `values` that stay as the file has them, where it has one of these values; None:
     any."""
     model_key: str = ""
-    """Names the base model; a file with it may be the tool's."""
+    """Names the base model; a file with it may be the tool's. `section.key` inside of a section."""
 
     @property
     def sections(self) -> frozenset[str]:

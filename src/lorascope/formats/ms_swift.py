@@ -38,6 +38,7 @@ KEYS = (
     Key("use_rslora", forms.FLAG, "use_rslora"),
     Key("use_dora", forms.FLAG, "use_dora"),
     Key("task_type", forms.TEXT, "task_type"),
+    Key("init_weights", forms.FLAG_OR_TEXT, "init_lora_weights"),
 )
 _OF_LORA = (
     Key("freeze_llm", forms.FLAG),
@@ -51,14 +52,17 @@ it."""
 _OPTIONS = (
     Key("tuner_backend", forms.TEXT),
     Key("use_swift_lora", forms.FLAG),
-    Key("init_weights", forms.TEXT_OR_NUMBER),
     Key("model_type", forms.TEXT),
     Key("rlhf_type", forms.TEXT),
     Key("quant_method", forms.TEXT),
     Key("quant_bits", forms.TEXT_OR_NUMBER),
+    Key("lorap_lr_ratio", forms.TEXT_OR_NUMBER),
     Key("config", forms.TEXT),
+    Key("adapters", forms.ANYTHING),
+    Key("resume_from_checkpoint", forms.ANYTHING),
 )
-_LORA_KEYS = frozenset(key.name for key in (*KEYS, *_OF_LORA))
+_LORA_KEYS = frozenset(key.name for key in (*KEYS, *_OF_LORA)) - {"init_weights"}
+"""Keys of the LoRA part alone: Bone and others start by `init_weights`, too."""
 _OTHERS = (
     *(key.name for key in _OPTIONS),
     "boft_dropout",
@@ -98,6 +102,7 @@ _DEFAULTS: Mapping[str, Any] = {
 _OTHER_TOOLS = frozenset(
     {"base_model", "finetuning_type", "lora_parameters", "model_name_or_path", "use_peft"}
 )
+_INITS = {"true": True, "false": False, "lora-ga": "lora_ga"}
 _TASK_TYPES = {
     "EMBEDDING": None,
     "RERANKER": "SEQ_CLS",
@@ -152,15 +157,19 @@ def _check_tuner(node: Node, options: Mapping[str, Any], origin: str) -> None:
 
 
 def _take_text_apart(node: Node, reading: Reading) -> None:
-    """Put two of PEFT's fields into its own words.
+    """Put three of PEFT's fields into its own words.
 
     `--target_regex` wins over the targets, which are then the tool's own option that it ignores.
+    LoRA-GA is a package's of its own, which starts the weights in PEFT's place.
     """
     regex = node.fields.get("target_regex")
     if regex is not None and regex.value and "target_modules" in node.fields:
         reading.options["target_modules"] = node.fields["target_modules"].value
     if "task_type" in reading.stated:
         reading.stated["task_type"] = reading.stated["task_type"].upper()
+    init = reading.stated.get("init_lora_weights")
+    if isinstance(init, str):
+        reading.stated["init_lora_weights"] = _INITS.get(init.lower(), init)
 
 
 def _hand(recipe: Recipe, inventory: Inventory) -> Mapping[str, Any]:

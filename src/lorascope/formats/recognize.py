@@ -42,6 +42,7 @@ _SIGN = re.compile(
     rb'"(?:peft_type|finetuning_type|use_peft|adapter|tuner_type|train_type|sft_type|lora_\w{1,40})"'
     rb"\s{0,20}:"
 )
+_PYTHON = re.compile(r"^(?:from +[\w.]{1,99} +import |import +[\w.]{1,99})", re.M)
 _QUOTES = ("'", '"')
 _OUTSIDE = re.compile(r"[\ufeff \t\r\n]*")
 
@@ -121,16 +122,27 @@ def read_recipes(text: str, origin: str, tool: Tool | None = None) -> tuple[Reci
         RecipeError: It cannot be read; the message says where and why.
     """
     syntax = syntax_of(text, origin)
+    if syntax is Syntax.YAML and origin.lower().endswith(".py"):
+        raise _python(origin)
     nodes = parse(text, origin, syntax)
     if syntax is Syntax.SHELL:
         return _of_commands(nodes, origin, tool)
     root = nodes[0]
+    if not isinstance(root.value, dict) and _PYTHON.search(text):
+        raise _python(origin)
     if not isinstance(root.value, dict):
         raise UnknownFormatError(
             f"{origin} holds {_words(root.value)}; expected keys and values.", _HINT
         )
     dialect = _dialect(root, syntax, origin, tool)
     return (_with_true_places(dialect.read(root, origin), text),)
+
+
+def _python(origin: str) -> UnknownFormatError:
+    return UnknownFormatError(
+        f"{origin} is Python, which is not read: what it trains shows only when it is run.",
+        "Name the adapter_config.json of an adapter that it trained.",
+    )
 
 
 def tools_of(text: str, origin: str) -> tuple[Tool, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lorascope.core.inventory import Inventory
+from lorascope.core.recipe import Tool
 from lorascope.core.spec import LoraSpec
 from lorascope.core.stored import StoredTensor
 from lorascope.matching.result import Match
@@ -39,6 +40,12 @@ class Configured:
     """What the adapter's file holds; None for a configuration without weights."""
     notes: tuple[str, ...] = field(default=())
     """What was noticed on the way, one sentence each."""
+    tool: Tool | None = None
+    """Whose file it is from; None for a plan."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of that file that are none of PEFT's, under the tool's own names."""
+    choices: tuple[str, ...] = ()
+    """What was chosen for the tool that it is written for, one sentence each."""
 
     @property
     def spec(self) -> LoraSpec:

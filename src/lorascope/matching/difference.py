@@ -24,8 +24,16 @@ TIED = "tied"
 _SAME_SCALE = 1e-6
 """Relative; beyond it a scale is another one."""
 _TRAINING = ("lora_dropout", "init_lora_weights")
-_INITIALIZATIONS = ("loftq_config", "eva_config", "corda_config", "lora_ga_config")
-"""Further fields of PEFT's that say how the weights start."""
+_INITIALIZATIONS = {
+    "loftq_config": "loftq",
+    "eva_config": "eva",
+    "corda_config": "corda",
+    "lora_ga_config": "lora_ga",
+}
+"""Further fields of PEFT's that say how the weights start → beginning of `init_lora_weights` with
+which PEFT reads them. Source: peft 0.21.2, `update_layer` in `tuners/lora/layer.py`."""
+_ANY_CASE = frozenset({"gaussian", "olora", "mica"})
+"""Initializations that PEFT reads in any case. Source: the same, `reset_lora_parameters`, too."""
 _SETS = frozenset({"target_modules", "exclude_modules", "modules_to_save", "layers_to_transform"})
 """Fields whose order says nothing."""
 _NO_FIELDS = frozenset({"unmodelled", *_TRAINING})
@@ -114,6 +122,11 @@ class Difference:
 
     @property
     def is_same(self) -> bool:
+        """Whether both adapt the same and train it alike: what the exit code 0 says."""
+        return self.adapts_alike and self.trains_alike
+
+    @property
+    def adapts_alike(self) -> bool:
         """Whether both make an adapter of the same modules, ranks, scales and parameters."""
         others = (self.saved_only_a, self.saved_only_b, self.tokens)
         modules = (self.only_a, self.only_b, self.changed)
@@ -121,7 +134,7 @@ class Difference:
 
     @property
     def trains_alike(self) -> bool:
-        """Whether dropout and initialization are the same, too."""
+        """Whether dropout and initialization are the same."""
         return not self.training
 
     @property
@@ -177,7 +190,7 @@ def difference(a: Configured, b: Configured, notes: tuple[str, ...] = ()) -> Dif
         saved_only_b=tuple(saved for key, saved in saved_b.items() if key not in saved_a),
         tokens=_tokens(a, b),
         training=tuple(_training(a, b)),
-        spelling=tuple(_spelling(a.spec, b.spec)),
+        spelling=(*_spelling(a.spec, b.spec), *_idle(a, b)),
         notes=notes,
     )
 
@@ -205,7 +218,7 @@ def _model_notes(a: Inventory, b: Inventory) -> tuple[str, ...]:
     raise IncomparableError(
         f"A is for {a.model.reference} ({a.model.cls}), B for {b.model.reference}"
         f" ({b.model.cls}), whose modules are not the same: {_first_other(in_a, in_b)}.",
-        "Name one model to compare both on: lorascope diff A B MODEL.",
+        "Name one model to compare both on: lorascope diff A B MODEL, or model=… in Python.",
     )
 
 
@@ -322,12 +335,36 @@ def _in_order(indices: tuple[int, ...]) -> tuple[int, ...]:
 def _training(a: Configured, b: Configured) -> Iterator[FieldDifference]:
     for name in _TRAINING:
         in_a, in_b = getattr(a.spec, name), getattr(b.spec, name)
-        if in_a != in_b:
+        if _cased(in_a) != _cased(in_b):
             yield FieldDifference(name, in_a, in_b)
     for name in _INITIALIZATIONS:
-        in_a, in_b = a.fields.get(name) or None, b.fields.get(name) or None
-        if in_a != in_b:
+        in_a, in_b = _config(a, name), _config(b, name)
+        if in_a != in_b and (_is_read(a, name) or _is_read(b, name)):
             yield FieldDifference(name, in_a, in_b)
+
+
+def _idle(a: Configured, b: Configured) -> Iterator[FieldDifference]:
+    """Return what is said of the start in other words, or not read by either."""
+    starts = a.spec.init_lora_weights, b.spec.init_lora_weights
+    if starts[0] != starts[1] and _cased(starts[0]) == _cased(starts[1]):
+        yield FieldDifference("init_lora_weights", *starts)
+    for name in _INITIALIZATIONS:
+        in_a, in_b = _config(a, name), _config(b, name)
+        if in_a != in_b and not (_is_read(a, name) or _is_read(b, name)):
+            yield FieldDifference(name, in_a, in_b)
+
+
+def _config(side: Configured, name: str) -> Any:
+    return side.fields.get(name) or None
+
+
+def _is_read(side: Configured, name: str) -> bool:
+    return str(side.spec.init_lora_weights).startswith(_INITIALIZATIONS[name])
+
+
+def _cased(value: Any) -> Any:
+    is_any_case = isinstance(value, str) and value.lower() in _ANY_CASE
+    return value.lower() if is_any_case else value
 
 
 def _spelling(a: LoraSpec, b: LoraSpec) -> Iterator[FieldDifference]:

@@ -163,7 +163,8 @@ def _experts(inventory: Inventory, request: PlanRequest, selection: Selection) -
     frozen = sum(m.params for m in routed if m.path not in adapted)
     if frozen:
         meant = any(means(word, m) for word in request.words for m in routed)
-        hint = "" if selection.experts or not meant else " --experts includes those that are meant."
+        known = selection.experts or request.experts is False
+        hint = "" if known or not meant else " --experts includes those that are meant."
         yield Advice(
             f"Routed experts: {short(frozen)} of {short(total)} parameters stay frozen.{hint}"
         )

@@ -15,7 +15,7 @@ from lorascope.matching import Match, match
 from lorascope.matching.peft_defaults import default_targets
 from lorascope.planning.compare_memory import held_against, with_memory
 from lorascope.planning.fitted import OnTry, Predict
-from lorascope.planning.make_plan import make_plan
+from lorascope.planning.make_plan import make_changed
 from lorascope.planning.matched import plan_of_match
 from lorascope.planning.preferences import Budget
 from lorascope.planning.presets import PRESETS
@@ -26,6 +26,8 @@ PEFT_DEFAULT = "peft-default"
 """Name of the row that shows what PEFT does without `target_modules`."""
 IMPOSSIBLE = "impossible"
 """Code of the finding of a row that has no plan on this model."""
+SERVED = "served"
+"""Code of the finding of a row that was changed for a serving engine, or is not served."""
 SAME = "same"
 """Code of the finding of a row that is the same plan as one above it."""
 
@@ -97,14 +99,31 @@ def peft_default(inventory: Inventory, request: PlanRequest) -> Plan:
         return _impossible(
             inventory, PEFT_DEFAULT, f"PEFT refuses its own default here: {error.what}", error.hint
         )
-    return plan_of_match(inventory, PEFT_DEFAULT, config, found, _reaches(inventory, found))
+    plan = plan_of_match(inventory, PEFT_DEFAULT, config, found, _reaches(inventory, found))
+    why = _not_served(inventory, found, request)
+    return _marked(plan, f"Not served as trained by {why}") if why else plan
+
+
+def _not_served(inventory: Inventory, found: Match, request: PlanRequest) -> str:
+    if not request.engines:
+        return ""
+    from lorascope.planning.serving import not_served
+
+    return not_served(inventory, found, request.engines)
 
 
 def _preset_row(inventory: Inventory, request: PlanRequest) -> Plan:
     try:
-        return make_plan(inventory, request)
+        plan, changes = make_changed(inventory, request)
     except LorascopeError as error:
         return _impossible(inventory, request.preset_name, error.what, error.hint)
+    return _marked(plan, *(each.text for each in changes))
+
+
+def _marked(plan: Plan, *texts: str) -> Plan:
+    """Say what was changed for serving engines, or that they do not serve it."""
+    found = (Finding(SERVED, "info", plan.preset, text, "") for text in texts)
+    return replace(plan, findings=(*plan.findings, *found))
 
 
 def _marked_same(inventory: Inventory, request: PlanRequest, row: Plan, same: Plan) -> Plan:
@@ -113,7 +132,8 @@ def _marked_same(inventory: Inventory, request: PlanRequest, row: Plan, same: Pl
     adapted = {target.path for target in row.targets}
     left = [m for m in inventory.adaptable if m.role in EXPERTS and m.path not in adapted]
     routed = [word for word in words if any(means(word, m) for m in left)]
-    why = f" {listed(routed)} are routed experts here." if routed and not request.experts else ""
+    is_open = request.experts is None and not request.engines
+    why = f" {listed(routed)} are routed experts here." if routed and is_open else ""
     finding = Finding(
         SAME,
         "info",

@@ -158,6 +158,11 @@ PRESET_ADVICE: Mapping[str, tuple[Advice, ...]] = {
 }
 """What is known of a preset itself."""
 
+MIXED_RANKS = frozenset(PRESET_ADVICE["extended"])
+"""What is said of ranks that differ."""
+EVERY_LINEAR = frozenset((*_ALL_LINEAR[:2], _ALL_OVER_MLP, *PRESET_ADVICE["all-linear"]))
+"""What holds of LoRA on every linear layer alone."""
+
 EXPERTS_ADVICE = Advice(
     "Routed experts: the rank divided by the experts active for a token, the router frozen.",
     "paper",

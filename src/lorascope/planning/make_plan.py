@@ -8,7 +8,7 @@ from typing import Any
 
 from lorascope.core.errors import LorascopeError, PlanError, SpecificationError
 from lorascope.core.inventory import Inventory
-from lorascope.core.plan import Plan
+from lorascope.core.plan import Advice, Plan
 from lorascope.core.spec import LoraSpec
 from lorascope.matching import Match, match
 from lorascope.planning.advice import advise
@@ -40,12 +40,21 @@ def make_plan(inventory: Inventory, request: PlanRequest | None = None) -> Plan:
             no such combination, nothing fits `max_params`, or an engine of `serve` does not serve
             it as it is trained.
     """
-    request = request or PlanRequest()
-    if request.serve:
-        from lorascope.planning.serving import served_plan
+    return make_changed(inventory, request or PlanRequest())[0]
 
-        return served_plan(inventory, request, _made)
-    return _made(inventory, request)[0]
+
+def make_changed(inventory: Inventory, request: PlanRequest) -> tuple[Plan, tuple[Advice, ...]]:
+    """Return the plan that a request means, and what was changed in it for serving engines.
+
+    Raises:
+        PlanError: As `make_plan`.
+    """
+    if request.engines:
+        from lorascope.planning.serving import served
+
+        found = served(inventory, request, _made)
+        return found.plan, found.changes
+    return _made(inventory, request)[0], ()
 
 
 def _made(inventory: Inventory, request: PlanRequest) -> tuple[Plan, Match]:

@@ -65,9 +65,9 @@ class PlanRequest:
     """Most trainable parameters; the rank becomes the largest that keeps to it."""
     peft_version: str = NEWEST
     """The PEFT release that shall carry the plan out."""
-    serve: Sequence[str] = ()
+    serve: Sequence[str] | str = ()
     """Serving engines that shall all serve the plan as it is trained, by their names in
-    `lorascope.serving.engines`."""
+    `lorascope.serving.engines`: a list, or one text with commas."""
     uniform: bool = False
     """Whether all targets get the rank and alpha of the main ones."""
     listed: bool = False
@@ -94,7 +94,7 @@ class PlanRequest:
         if self.only is not None and (isinstance(self.only, str) or not self.only):
             raise PlanError(f"only is {self.only!r}; expected full names of modules.")
         _check_version(self.peft_version)
-        _check_engines(self.serve)
+        _check_engines(self.engines)
         self._check_combinations()
         _ = self.parsed_roles, self.parsed_layers, self.parsed_towers
 
@@ -113,6 +113,15 @@ class PlanRequest:
             raise PlanError(
                 f"--rank is {self.rank}; expected an even one, which --init orthogonal needs."
             )
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The serving engines, each once."""
+        if not isinstance(self.serve, (str, Sequence)):
+            raise PlanError(f"--serve is {self.serve!r}; expected a list of serving engines.")
+        if isinstance(self.serve, str):
+            return tuple(dict.fromkeys(name.strip() for name in self.serve.split(",") if name))
+        return tuple(self.serve)
 
     @property
     def preset_name(self) -> str:
@@ -200,9 +209,7 @@ def _check_version(peft_version: str) -> None:
         raise PlanError(f"peft_version: {error.what}", error.hint) from error
 
 
-def _check_engines(names: object) -> None:
-    if isinstance(names, str) or not isinstance(names, Sequence):
-        raise PlanError(f"--serve is {names!r}; expected a list of serving engines.")
+def _check_engines(names: Sequence[str]) -> None:
     if names:
         from lorascope.serving.engines import engines
 

@@ -57,8 +57,8 @@ def _checked_text(checked: Checked, text: str | None, width: int, *, fixable: bo
     if checked.problem is not None:
         what = f"Not checked against its model: {checked.problem.what}"
         lines += _problem(what, checked.problem.hint, width)
-    for finding in checked.findings:
-        lines += _finding(finding, checked, text, width, fixable=fixable)
+    for alike in _by_place(checked.findings):
+        lines += _findings(alike, checked, text, width, fixable=fixable)
     return lines
 
 
@@ -88,7 +88,10 @@ def _facts(checked: Checked) -> Iterator[tuple[str, str]]:
     yield "trains", _trained(match, inventory)
     yield "saved whole", ", ".join(pattern.text for pattern in fold(s.path for s in match.saved))
     yield "as PEFT has it", ", ".join(_rewritten(checked.subject.spec, match.effective))
-    yield from ((f"at {each.engine.title}", _served(each)) for each in checked.serving)
+    yield from (
+        (f"at {_SHORT.get(each.engine.name, each.engine.title)}", _served(each))
+        for each in checked.serving
+    )
 
 
 def _served(outcome: Outcome) -> str:
@@ -96,10 +99,22 @@ def _served(outcome: Outcome) -> str:
     engine = outcome.engine
     if outcome.is_refused:
         return f"not loaded ({engine.version})"
-    is_same = all(part.is_same for part in outcome.parts)
-    what = "as trained" if is_same else "; ".join(part.text for part in outcome.parts)
     options = f" with {', '.join(outcome.options)}" if outcome.options else ""
-    return f"{what}{options} ({engine.version})"
+    return f"{_how(outcome)}{options} ({engine.version})"
+
+
+_SHORT = {"tgi": "TGI"}
+"""Engines with a title that is longer than the room for it."""
+
+
+def _how(outcome: Outcome) -> str:
+    parts = [] if outcome.is_scaled_as_trained else [part.text for part in outcome.parts]
+    if outcome.left_out:
+        left_out = f"{', '.join(outcome.left_out)} left out"
+        return "; ".join([*parts, left_out]) if parts else f"not as trained: {left_out}"
+    if parts:
+        return "; ".join(parts)
+    return "as trained" if outcome.unknown is None else f"unknown: no class for {outcome.unknown}"
 
 
 def _refusal(checked: Checked) -> str:
@@ -191,9 +206,31 @@ def _hit_names(entry: EntryMatch) -> Iterator[str]:
         yield f"and {exact(len(patterns) - most)} more"
 
 
-def _finding(
-    finding: Finding, checked: Checked, text: str | None, width: int, *, fixable: bool
+def _by_place(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
+    """Put together what one rule says of one place; two engines may have the same against it."""
+    groups: dict[object, list[Finding]] = {}
+    for each in findings:
+        place = (each.code, each.severity, each.where, each.entry, each.spot)
+        groups.setdefault(place, []).append(each)
+    yield from groups.values()
+
+
+def _findings(
+    alike: Sequence[Finding], checked: Checked, text: str | None, width: int, *, fixable: bool
 ) -> list[Line]:
+    lines = _place(alike[0], checked, text, width)
+    by_hint: dict[str, list[Finding]] = {}
+    for each in alike:
+        hint = f"{each.hint} [--fix]" if fixable and each.edits else each.hint
+        by_hint.setdefault(hint, []).append(each)
+    for hint, findings in by_hint.items():
+        for message in dict.fromkeys(each.message for each in findings):
+            lines += paragraph(message, width, indent=4, hanging=4)
+        lines += paragraph(hint, width, indent=4, hanging=4, style="green") if hint else []
+    return lines
+
+
+def _place(finding: Finding, checked: Checked, text: str | None, width: int) -> list[Line]:
     severity = Severity(finding.severity)
     spot = finding.spot
     at = f"{spot.line}:{spot.column} " if spot is not None and text is not None else ""
@@ -210,9 +247,6 @@ def _finding(
         lines = [line(""), head, *paragraph(what, width, indent=4, hanging=6)]
     if spot is not None and text is not None:
         lines += excerpt(text, spot, width)
-    lines += paragraph(finding.message, width, indent=4, hanging=4)
-    hint = f"{finding.hint} [--fix]" if fixable and finding.edits else finding.hint
-    lines += paragraph(hint, width, indent=4, hanging=4, style="green") if hint else []
     return lines
 
 

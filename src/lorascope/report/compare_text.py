@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lorascope.core.inventory import Inventory
 from lorascope.core.numbers import exact, percent, plain, size
@@ -15,6 +15,7 @@ from lorascope.report.model_header import model_header
 from lorascope.report.plan_text import findings_text
 from lorascope.report.plot_points import plot_points
 from lorascope.report.plot_text import plot_text
+from lorascope.serving.engines import engines
 
 _COLUMNS = (
     Column("preset", style="bold cyan"),
@@ -33,7 +34,11 @@ _ROLES = Column("roles", style="dim")
 
 
 def compare_text(
-    plans: Sequence[Plan], inventory: Inventory, width: int, noted: str = ""
+    plans: Sequence[Plan],
+    inventory: Inventory,
+    width: int,
+    noted: str = "",
+    serve: Sequence[str] = (),
 ) -> list[Line]:
     """Lay out plans for one model side by side: parameters, share of the weights, file size.
 
@@ -45,11 +50,13 @@ def compare_text(
         inventory: The model.
         width: Characters a line.
         noted: Name of the row whose advice is shown below the table.
+        serve: Names of the engines that serve each row as it is trained.
     """
     findings = dict.fromkeys(finding for plan in plans for finding in plan.findings)
     notes = [note for plan in plans if plan.preset == noted for note in plan.advice]
     lines = [
         *model_header(inventory, width),
+        *fields(_serving(serve), width),
         line(""),
         *_side_by_side(plans, width),
         *_memory(plans, width),
@@ -60,6 +67,13 @@ def compare_text(
         for note in notes:
             lines += bullet(note.text, width)
     return lines
+
+
+def _serving(names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    if names:
+        known = (engines()[name] for name in names)
+        titles = ", ".join(f"{engine.title} {engine.version}" for engine in known)
+        yield "served by ", f"{titles}; what was changed for that is in the findings"
 
 
 def _side_by_side(plans: Sequence[Plan], width: int) -> list[Line]:

@@ -42,6 +42,7 @@ _COLUMNS = (
     Column("parameters", right=True),
 )
 _VARIANTS = Column("besides", style="yellow")
+_MINUS = "−"
 _NAME = 1
 _FIELDS = (Column("field", style="cyan", label=False), Column("A"), Column("B"))
 _LONGEST_VALUE = 100
@@ -61,13 +62,13 @@ def diff_text(found: Difference, width: int) -> list[Line]:
         lines += bullet(note, width)
     for title, part in _parts(found, width):
         lines += [line(""), heading(title), *part] if part else []
-    style = "bold green" if found.is_same and found.trains_alike else "bold"
+    style = "bold green" if found.is_same else "bold"
     return [*lines, line(""), *paragraph(verdict(found), width, style=style)]
 
 
 def verdict(found: Difference) -> str:
     """Say in one sentence whether the two are the same, or how much of them differs."""
-    if not found.is_same:
+    if not found.adapts_alike:
         how_much = [*_how_much(found)] or ["another number of trained parameters"]
         return f"They differ: {'; '.join([*how_much, *_alike(found)])}."
     what = _what(found.alike, found.a)
@@ -95,7 +96,8 @@ def _facts(found: Difference) -> Iterator[tuple[str, str]]:
             yield from (("", text) for text in _model_lines(side))
         yield "", _trained(side)
     change = found.b.match.trainable_params - found.a.match.trainable_params
-    yield "B − A", f"{change:+,} trained parameters" if change else ""
+    signed = f"{change:+,}".replace("-", _MINUS)
+    yield f"B {_MINUS} A", f"{signed} trained parameters" if change else ""
 
 
 def _model_lines(side: Configured) -> tuple[str, ...]:
@@ -123,7 +125,7 @@ def _parts(found: Difference, width: int) -> Iterator[tuple[str, list[Line]]]:
     yield f"In both, otherwise in B: {what}", _changed_table(found.changed, width)
     yield "Beside the adapters", fields(_besides(found), width)
     yield "Training", _fields_table(found.training, width)
-    title = "Spelling" if found.is_same else "Fields"
+    title = "Spelling" if found.adapts_alike else "Fields"
     yield title, _fields_table(found.spelling, width)
 
 
@@ -242,7 +244,8 @@ def _value(value: Any, other: Any) -> str:
         own = [str(each) for each in value if each not in other]
         named = ", ".join(pattern.text for pattern in fold(own))
         more = f": {named}" if own and len(named) <= _LONGEST_VALUE else ""
-        return f"{_form(value)}, {exact(len(own))} only here{more}"
+        count = "all" if len(own) == len(value) else exact(len(own))
+        return f"{_form(value)}, {count} only here{more}"
     return _form(value)
 
 
@@ -254,7 +257,8 @@ def _form(value: Any) -> str:
         is_word = value.replace("-", "_").isidentifier()
         return value if is_word else "regular expression"
     if isinstance(value, (tuple, list)):
-        return f"list of {len(value)}"
+        is_full = len(value) > 1 and all(str(each).count(".") > 1 for each in value)
+        return f"{len(value)} full names" if is_full else f"list of {len(value)}"
     if hasattr(value, "items"):
         return f"{len(value)} given"
     return plain(value) if isinstance(value, float) else json.dumps(plain_json(value))

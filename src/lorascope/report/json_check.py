@@ -67,6 +67,8 @@ def _serving(outcome: Outcome) -> Iterator[dict[str, Any]]:
             "names": list(dict.fromkeys(path.rpartition(".")[2] for path in part.paths)),
             "paths": list(part.paths[:MOST_PATHS]),
             "options": list(outcome.options),
+            "as_trained": outcome.as_trained,
+            "left_out": list(outcome.left_out),
         }
 
 

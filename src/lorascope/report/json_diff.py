@@ -18,6 +18,7 @@ def diff_json(found: Difference) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "is_same": found.is_same,
+        "adapts_alike": found.adapts_alike,
         "trains_alike": found.trains_alike,
         "is_spelled_alike": found.is_spelled_alike,
         "a": _side(found.a),

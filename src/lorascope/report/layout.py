@@ -215,13 +215,15 @@ def _labelled(
         if isinstance(row, Heading):
             lines += _heading_lines(row, width)
             continue
-        lines += _lead_lines(row, columns, widths, width, name_column)
+        lead = _lead_lines(row, columns, widths, width, name_column)
         items = [
             _item(column, text, row.style)
             for column, text in zip(columns[tail], row.cells[tail], strict=True)
             if text.strip()
         ]
-        lines += _flow(items, width)
+        whole = _joined([*lead, *items])
+        is_sum = not any(row.cells[:name_column]) and name_column > 0
+        lines += [whole] if is_sum and whole.width <= width else [*lead, *_flow(items, width)]
     return lines
 
 
@@ -277,7 +279,13 @@ def _flow(items: Sequence[Line], width: int) -> list[Line]:
 
 
 def _wrapped(item: Line, width: int) -> list[Line]:
-    indent = len(_INDENT)
-    return paragraph(
-        item.plain, width, indent=indent, hanging=indent + 2, style=item.spans[-1].style
-    )
+    """Wrap a labelled item; its label stays as it is in one that fits."""
+    indent, style = len(_INDENT), item.spans[-1].style
+    lines = paragraph(item.plain, width, indent=indent, hanging=indent + 2, style=style)
+    label = item.spans[0]
+    start = f"{_INDENT}{label.text}"
+    first = lines[0].plain if lines else ""
+    if len(item.spans) > 1 and label.text and first.startswith(start):
+        rest = Span(first.removeprefix(start), style)
+        lines[0] = Line((Span(_INDENT), label, rest))
+    return lines

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lorascope.checking.subject import Subject
 from lorascope.core.adaptation import Adaptation, Change, Step
 from lorascope.core.errors import AdapterError
 from lorascope.core.inventory import Inventory
+from lorascope.core.numbers import counted
 from lorascope.core.roles import Kind
 from lorascope.core.stored import StoredTensor
+from lorascope.rewriting.by_module import linears_by_module
 from lorascope.rewriting.experts import single_experts, to_single, to_stacked
 from lorascope.rewriting.features import (
     drop_changes,
@@ -26,11 +28,20 @@ from lorascope.rewriting.fused import Fusion, pack, split, splits_for
 from lorascope.rewriting.pairs import Content
 from lorascope.rewriting.served_names import renamed
 from lorascope.rewriting.trained import trained_content
-from lorascope.rewriting.uniform import Uniform, adapted_pairs, uniform_changes, uniform_of
+from lorascope.rewriting.uniform import (
+    Uniform,
+    adapted_pairs,
+    scaled_changes,
+    uniform_changes,
+    uniform_of,
+)
 from lorascope.rewriting.written_config import written_config
 from lorascope.serving.adapter_forms import AdapterForm, Experts, adapter_forms
 from lorascope.serving.engines import Engine, Feature, engines
 from lorascope.serving.support import Support, support_of
+
+if TYPE_CHECKING:
+    from lorascope.rewriting.computed import Computation
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +100,8 @@ def rewriting_of(
     if served is not None:
         content, change = renamed(content, subject.model, served)
         changes += [] if change is None else [change]
+    content, change = linears_by_module(content, stated, model, engine)
+    changes += [] if change is None else [change]
     splits = (*splits_for(content, support_of(engine, model), model), *request.split)
     request = replace(request, split=tuple(dict.fromkeys(splits)))
     names = [each.name for each in request.split]
@@ -109,7 +122,7 @@ def rewriting_of(
     config, note = written_config(stated, content, uniform, model, fields_without(request.drop))
     changes += _config_changes(stated, config)
     notes += [] if note is None else [note]
-    notes += _rank_note(engine, uniform)
+    notes += _rank_notes(engine, uniform, request.rank)
     header = tuple(written_tensors(content, uniform.rank))
     stored = subject.stored or ()
     adaptation = Adaptation(
@@ -162,7 +175,7 @@ def write_rewriting(
         numbers.metadata(),
         force=force,
     )
-    return replace(rewriting.adaptation, directory=str(directory), rounding=computation.rounding)
+    return replace(_as_computed(rewriting, computation), directory=str(directory))
 
 
 def _rewritten(
@@ -266,16 +279,46 @@ def _config_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list
     changed += [key for key in ("layers_to_transform", "layers_pattern") if before.get(key)]
     if isinstance(before.get("target_modules"), str):
         changed.append("target_modules")
-    if not changed:
-        return []
-    text = f"Said without {', '.join(changed)}."
-    if "target_modules" in changed:
-        text = f"{text[:-1]} as a pattern."
-    return [Change(Step.CONFIGURED, text)]
+    texts = []
+    if changed:
+        pattern = " as a pattern" if "target_modules" in changed else ""
+        texts.append(f"Said without {', '.join(changed)}{pattern}.")
+    if not before.get("peft_type"):
+        texts.append(f"peft_type, which was not given, is {after['peft_type']}.")
+    return [Change(Step.CONFIGURED, text) for text in texts]
 
 
-def _rank_note(engine: Engine, uniform: Uniform) -> list[str]:
-    if not engine.ranks or uniform.rank <= engine.usual_rank:
-        return []
-    enough = next(rank for rank in engine.ranks if rank >= uniform.rank)
-    return [f"Start {engine.title} with {engine.rank_option} {enough}."]
+def _rank_notes(engine: Engine, uniform: Uniform, asked: int | None) -> Iterator[str]:
+    if asked is not None and asked != uniform.rank:
+        yield (
+            f"Rank {uniform.rank} and not {asked}, since {engine.title} pads {asked} to that and "
+            "scales by what it padded to."
+        )
+    if engine.ranks and uniform.rank > engine.usual_rank:
+        enough = next(rank for rank in engine.ranks if rank >= uniform.rank)
+        yield f"Start {engine.title} with {engine.rank_option} {enough}."
+
+
+def _as_computed(rewriting: Rewriting, computation: Computation) -> Adaptation:
+    """Return what was done, with what the numbers say of rounding."""
+    planned = rewriting.adaptation
+    pairs = tuple(
+        replace(pair, exact=content.names[1] not in computation.rounded)
+        for pair, content in zip(planned.pairs, rewriting.content.pairs, strict=True)
+    )
+    steps = [change.step for change in planned.changes]
+    changes = [change for change in planned.changes if change.step is not Step.SCALED]
+    if Step.SCALED in steps:
+        place = steps.index(Step.SCALED)
+        changes[place:place] = scaled_changes(pairs, "which rounds nothing")
+    notes = planned.notes
+    if computation.vanished:
+        count = counted(computation.vanished, "number")
+        notes = (*notes, f"{count} too small for the stored type became 0.")
+    return replace(
+        planned,
+        pairs=pairs,
+        changes=tuple(changes),
+        rounding=computation.rounding,
+        notes=notes,
+    )

@@ -15,6 +15,8 @@ from lorascope.rewriting.pairs import Content, Pair, Part
 from lorascope.rewriting.uniform import Uniform, is_power_of_two
 
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
+_HALF = 2
+"""Bytes of a number of the smaller types."""
 _KEPT = 4
 """Stored tensors that are kept at hand: single experts are cut from the same ones in turn."""
 
@@ -30,13 +32,17 @@ class Computation:
     """Returns a stored tensor by its name."""
     rounding: float = 0.0
     """Largest change of one number by rounding so far, relative to it."""
+    rounded: set[str] = field(default_factory=set)
+    """Names of the tensors of which a number was rounded."""
+    vanished: int = 0
+    """How many numbers became 0 since they were too small for their type once scaled."""
     _kept: OrderedDict[str, torch.Tensor] = field(default_factory=OrderedDict)
 
     def tensors(self, content: Content) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield name and numbers in the order of `written_tensors`.
 
         Raises:
-            AdapterError: A number is too large for its type once it is scaled.
+            AdapterError: A number is NaN or infinite, or too large for its type once it is scaled.
         """
         for pair in content.pairs:
             name_a, name_b = pair.names
@@ -53,8 +59,14 @@ class Computation:
     def _pair(self, pair: Pair) -> tuple[torch.Tensor, torch.Tensor]:
         rank, experts = self.uniform.rank, len(pair.experts)
         dtype_a, dtype_b = (_DTYPES[dtype] for dtype in pair_dtypes(pair))
-        a = torch.zeros(experts, rank, *pair.inputs, dtype=dtype_a)
-        b = torch.zeros(pair.outputs, rank, experts, *pair.beyond, dtype=dtype_b)
+        try:
+            a = torch.zeros(experts, rank, *pair.inputs, dtype=dtype_a)
+            b = torch.zeros(pair.outputs, rank, experts, *pair.beyond, dtype=dtype_b)
+        except (RuntimeError, MemoryError) as error:  # torch raises the first
+            raise AdapterError(
+                f"The factors of {pair.path} do not fit into memory at rank {rank:,}.",
+                "Give a smaller --rank, or leave it out.",
+            ) from error
         for expert, parts in enumerate(pair.experts):
             start = 0
             for part in parts:
@@ -86,30 +98,55 @@ class Computation:
             return values
         wanted = values.to(torch.float64) * factor
         scaled = wanted.to(values.dtype)
-        if not torch.isfinite(scaled).all() and torch.isfinite(values).all():
+        if not torch.isfinite(scaled).all():
             raise AdapterError(
                 f"{name} cannot be multiplied by {factor:g}: its numbers become too large for "
                 f"{str(values.dtype).removeprefix('torch.')}.",
-                "Save the adapter as float32.",
+                "Save the adapter as float32." if values.dtype.itemsize == _HALF else None,
             )
-        if not is_power_of_two(factor) or values.dtype is torch.float16:
-            self._note_rounding(wanted, scaled.to(torch.float64))
+        if factor:
+            self._note_rounding(values, factor, wanted, scaled, name)
         return scaled
 
-    def _note_rounding(self, wanted: torch.Tensor, scaled: torch.Tensor) -> None:
-        relative = ((scaled - wanted) / wanted).abs()
-        relative = relative[torch.isfinite(relative)]
-        if relative.numel():
-            self.rounding = max(self.rounding, float(relative.max()))
+    def _note_rounding(
+        self,
+        values: torch.Tensor,
+        factor: float,
+        wanted: torch.Tensor,
+        scaled: torch.Tensor,
+        name: str,
+    ) -> None:
+        """Note how far the numbers are off: a power of two too rounds those that are near 0."""
+        before, after = values.to(torch.float64), scaled.to(torch.float64)
+        relative = _relative(after, wanted)
+        if is_power_of_two(factor) or values.dtype is torch.float64:
+            relative = torch.maximum(relative, _relative(after / factor, before))
+        largest = float(relative.max()) if relative.numel() else 0.0
+        if largest:
+            self.rounded.add(name)
+            self.rounding = max(self.rounding, largest)
+            self.vanished += int(((after == 0) & (before != 0)).sum())
 
     def _stored(self, tensor: StoredTensor) -> torch.Tensor:
         if tensor.name in self._kept:
             self._kept.move_to_end(tensor.name)
             return self._kept[tensor.name]
-        self._kept[tensor.name] = self.read(tensor.name)
+        values = self.read(tensor.name)
+        if not torch.isfinite(values).all():
+            raise AdapterError(
+                f"{tensor.name} holds NaN or infinite numbers: the adapter computes nothing.",
+                "Take a checkpoint from before its training failed.",
+            )
+        self._kept[tensor.name] = values
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return self._kept[tensor.name]
+
+
+def _relative(found: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Return how far numbers are from others, relative to these; 1 where these alone are 0."""
+    difference = (found - wanted).abs()
+    return torch.where(wanted == 0, (difference != 0).double(), difference / wanted.abs())
 
 
 def written_tensors(content: Content, rank: int) -> Iterator[StoredTensor]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lorascope.checking.stored_fit import PREFIX
 from lorascope.checking.subject import Subject
 from lorascope.core.adaptation import Change, Step
 from lorascope.core.errors import AdapterError, SpecificationError
@@ -17,7 +18,7 @@ from lorascope.rewriting.pairs import Content, Extra, Pair
 from lorascope.rewriting.written_config import reaching_config
 from lorascope.serving.adapter_forms import AdapterForm, Experts
 from lorascope.serving.engines import Engine, Feature
-from lorascope.serving.features import used_features
+from lorascope.serving.features import named, used_features
 from lorascope.serving.support import support_of
 from lorascope.serving.troubles import Severity, Trouble, limits
 
@@ -48,6 +49,9 @@ _REWRITTEN = frozenset(
 """What the rewriting takes care of itself, or refuses itself."""
 _DOES = {"leaves out": "leaves it out without an error"}
 """How a trouble's words stand in a sentence, where they need more than "it" after them."""
+_EMBEDDINGS = (".embed_tokens.base_layer.weight", ".lm_head.base_layer.weight")
+"""Ends of names that vLLM passes over. Source: vllm 0.33.0, `is_base_embedding_weights` in
+`lora/utils.py`."""
 _MERGE = "merge the adapter into the model (merge_and_unload) and serve that"
 _CHANGED_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Starts of `init_lora_weights` that change the base model's own weights as training starts.
@@ -107,8 +111,11 @@ def judge(
         for each in limits(engine, spec, found_match, inventory)
         if not _is_rewritten(each, names, experts)
     ]
-    lost = [each for each in found if each.severity is not Severity.OPTION]
+    lost = [each for each in found if each.severity.is_hard]
+    others, base = _unasked(content, used, engine)
+    lost += others
     paths = {feature: frozenset(each.paths) for feature, each in used.items()}
+    paths |= {feature: base[feature] for feature in base if feature not in paths}
     for each in found:
         paths[each.feature] = paths.get(each.feature, frozenset()) | frozenset(each.paths)
     _check_drop(drop, paths)
@@ -118,7 +125,48 @@ def judge(
         for each in found
         if each.severity is Severity.OPTION and each.feature not in drop
     )
+    notes += _of_embeddings(content, engine)
     return Judged(notes, {feature: paths[feature] for feature in drop})
+
+
+def _unasked(
+    content: Content, used: Collection[Feature], engine: Engine
+) -> tuple[list[Trouble], dict[Feature, frozenset[str]]]:
+    """Return what is in the way of tensors that the configuration does not ask for, and what."""
+    found: dict[Feature, list[str]] = {}
+    for extra in content.extras:
+        feature = extra_feature(extra)
+        if feature is not None and (feature not in used or not _is_asked(extra, feature)):
+            found.setdefault(feature, []).append(extra.name.removeprefix(PREFIX))
+    troubles = []
+    for feature, names in found.items():
+        refuses = feature in engine.refuses
+        if refuses or feature in engine.ignores:
+            troubles.append(
+                Trouble(
+                    engine,
+                    feature,
+                    Severity.REFUSED if refuses else Severity.CHANGED,
+                    f"A part of the base model in the adapter's file ({named(names)})",
+                    "refuses" if refuses else "leaves out",
+                    f"Take them out of the file if they were not trained, or {_MERGE}.",
+                )
+            )
+    return troubles, {feature: frozenset(names) for feature, names in found.items()}
+
+
+def _is_asked(extra: Extra, feature: Feature) -> bool:
+    return extra.is_saved or feature is not Feature.MODULES_TO_SAVE
+
+
+def _of_embeddings(content: Content, engine: Engine) -> tuple[str, ...]:
+    names = [each.name for each in content.extras if extra_feature(each) is None]
+    if not names or Feature.MODULES_TO_SAVE not in engine.refuses | engine.ignores:
+        return ()
+    return (
+        f"{named(name.removeprefix(PREFIX) for name in names)}: PEFT saves the weight of an "
+        f"adapted embedding as it is, and {engine.title} takes that of the base model.",
+    )
 
 
 def without(content: Content, dropped: Mapping[Feature, frozenset[str]]) -> Content:
@@ -168,14 +216,22 @@ def fields_without(drop: Collection[Feature]) -> Mapping[str, object]:
 
 
 def extra_feature(extra: Extra) -> Feature | None:
-    """Return what a tensor that is no low-rank factor belongs to; None for the base's own."""
+    """Return what a tensor that is no low-rank factor belongs to.
+
+    None for the weight of an adapted embedding, which PEFT saves beside its factors as it is.
+    Other weights of the base model that nobody asks for count as modules that are saved whole:
+    PEFT loads them over the base model's.
+    """
     if "lora_magnitude_vector" in extra.name:
         return Feature.DORA
     if "trainable_tokens_" in extra.name:
         return Feature.TRAINABLE_TOKENS
-    if ".base_layer." in extra.name and extra.name.endswith(".weight"):
+    if extra.is_saved:
+        return Feature.MODULES_TO_SAVE
+    if extra.name.endswith(_EMBEDDINGS):
         return None
-    return Feature.BIAS if extra.name.endswith(".bias") else Feature.MODULES_TO_SAVE
+    last = extra.name.rpartition(".")[2]
+    return Feature.BIAS if "bias" in last else Feature.MODULES_TO_SAVE
 
 
 def _is_rewritten(trouble: Trouble, names: Collection[str], experts: Experts) -> bool:

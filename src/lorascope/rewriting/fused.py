@@ -7,6 +7,7 @@ ranks r₁, r₂, … become one of rank r₁ + r₂ + …: A on top of A, B as 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -67,7 +68,14 @@ def read_fusion(text: str) -> Fusion:
             "Expected for example qkv_proj=q_proj,k_proj,v_proj or, with the rows of each, "
             "qkv_proj=q_proj:4096,k_proj:1024,v_proj:1024.",
         )
-    return Fusion(read[1], tuple(each[0] for each in listed), tuple(counts))
+    parts = tuple(each[0] for each in listed)
+    twice = [part for part, times in Counter((read[1], *parts)).items() if times > 1]
+    if twice:
+        raise AdapterError(
+            f"{text!r} names {', '.join(twice)} twice.",
+            "A fused projection and its parts have different names.",
+        )
+    return Fusion(read[1], parts, tuple(counts))
 
 
 def split(content: Content, fusion: Fusion, model: Inventory) -> tuple[Content, Change]:
@@ -107,6 +115,7 @@ def split(content: Content, fusion: Fusion, model: Inventory) -> tuple[Content, 
             )
     if not paths:
         raise AdapterError(f"No {fusion.name} is adapted, so that none can be split.")
+    _check_places(pairs)
     what = f"{counted(len(paths), 'pair')} of {fusion.name}"
     text = f"{what} split into {', '.join(parts)}: A copied, B cut."
     return replace(content, pairs=tuple(pairs)), Change(Step.SPLIT, text, tuple(paths))
@@ -138,6 +147,7 @@ def pack(content: Content, fusion: Fusion, model: Inventory) -> tuple[Content, C
             pairs.append(pair)
         elif holder in whole:
             pairs.append(whole.pop(holder))
+    _check_places(pairs)
     paths = tuple(joined(holder, fusion.name) for holder in by_holder)
     parts = ", ".join(fusion.parts)
     made = counted(len(paths), "pair")
@@ -158,18 +168,48 @@ def _packed(holder: str, parts: Mapping[str, Pair], fusion: Fusion, model: Inven
                     f"{first.inputs[0]}; what is packed has to read the same."
                 )
             made += moved(pair.experts[0], start)
-            start += pair.outputs
+            start += _agreed(pair.path, fusion, number, pair.outputs) or 0
             continue
-        module = model.by_path.get(joined(holder, name))
-        rows = fusion.rows[number] if fusion.rows else getattr(module, "out_features", None)
+        path = joined(holder, name)
+        rows = getattr(model.by_path.get(path), "out_features", None)
+        rows = _agreed(path, fusion, number, rows)
         if not rows:
             raise AdapterError(
-                f"{joined(holder, name)} is not adapted and not in {model.model.reference}, so "
+                f"{path} is not adapted and not in {model.model.reference}, so "
                 "that its rows are not known.",
                 f"Say how many each has: --pack {fusion.name}={name}:ROWS,…",
             )
         start += rows
+    whole = model.by_path.get(joined(holder, fusion.name))
+    if whole is not None and whole.out_features != start:
+        raise AdapterError(
+            f"{whole.path} of {model.model.reference} has {whole.out_features or 0:,} rows, and "
+            f"{', '.join(fusion.parts)} together {start:,}.",
+            "Name all parts, in the order of their rows.",
+        )
     return replace(_beside(first, fusion.name), outputs=start, experts=(tuple(made),))
+
+
+def _agreed(path: str, fusion: Fusion, number: int, real: int | None) -> int | None:
+    """Return how many rows a part has: as a user says, if that is not known to be wrong."""
+    if not fusion.rows:
+        return real
+    if real and real != fusion.rows[number]:
+        raise AdapterError(
+            f"{path} has {real:,} rows, and {fusion.rows[number]:,} are given.",
+            f"Give --pack {fusion.name}={','.join(fusion.parts)} without rows.",
+        )
+    return fusion.rows[number]
+
+
+def _check_places(pairs: Sequence[Pair]) -> None:
+    """Refuse two pairs of one name."""
+    twice = [path for path, times in Counter(pair.path for pair in pairs).items() if times > 1]
+    if twice:
+        raise AdapterError(
+            f"{twice[0]} is adapted already, so that nothing else can have its name.",
+            "Give the fused projection and its parts other names.",
+        )
 
 
 def _rows(pair: Pair, fusion: Fusion, parts: Sequence[str], model: Inventory) -> tuple[int, ...]:

@@ -113,7 +113,8 @@ class Extra:
     """As it is to be written."""
     path: str
     """Module that it belongs to."""
-    factor: float = 1.0
+    is_saved: bool = False
+    """Whether that module is one of `modules_to_save`, or inside of one."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from lorascope.checking.stored_fit import PREFIX, Fit, fit_of, normal_name
+from lorascope.checking.stored_fit import PREFIX, Fit, bare_names, fit_of, normal_name
 from lorascope.checking.subject import Subject
 from lorascope.core.errors import AdapterError
 from lorascope.core.numbers import counted
@@ -37,11 +37,32 @@ def trained_content(subject: Subject) -> Content:
     Raises:
         AdapterError: The tensors are not those that the configuration and the model call for.
     """
+    _check_names(subject)
     stored = {normal_name(each.name): each for each in subject.stored or ()}
     reader = _Reader(subject, stored)
     pairs = tuple(reader.pairs())
     _check(subject, fit_of(subject), reader)
     return Content(pairs, tuple(reader.extras()))
+
+
+def _check_names(subject: Subject) -> None:
+    """Refuse names that PEFT would not load, or of which it would load one of two."""
+    bare = bare_names(subject)
+    if bare:
+        raise AdapterError(
+            f"{counted(len(bare), 'tensor')} of {subject.recipe.origin} named without {PREFIX} at "
+            f"the start, {bare[0]} first: PEFT does not load them.",
+            f"Put {PREFIX} before the name of each tensor, if that is what was trained.",
+        )
+    names: dict[str, str] = {}
+    for tensor in subject.stored or ():
+        other = names.setdefault(normal_name(tensor.name), tensor.name)
+        if other != tensor.name:
+            raise AdapterError(
+                f"{subject.recipe.origin} has {other} and {tensor.name}, which PEFT loads into the "
+                "same place.",
+                "Take the one that was trained out of the file.",
+            )
 
 
 class _Reader:
@@ -74,9 +95,12 @@ class _Reader:
                 yield self._plain_parameter(target, holder.path)
 
     def extras(self) -> Iterator[Extra]:
+        match = self._subject.match
+        saved = () if match is None else tuple(each.path for each in match.saved)
         for normal, tensor in self._stored.items():
             if normal not in self.used:
-                yield Extra(tensor, f"{PREFIX}{normal}", self._module_of(normal))
+                inside = any(normal.startswith(f"{path}.") for path in saved)
+                yield Extra(tensor, f"{PREFIX}{normal}", self._module_of(normal), is_saved=inside)
 
     def _pair(self, wanted: _Wanted, scaling: float) -> Pair:
         module = wanted.adapted.module

@@ -14,6 +14,9 @@ from lorascope.rewriting.pairs import Content, Pair
 from lorascope.serving.adapter_forms import AdapterForm
 from lorascope.serving.engines import Engine
 
+LARGEST_RANK = 1_000_000
+"""The largest that is written, as `plan` has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
@@ -41,7 +44,8 @@ def uniform_of(
         content: What is to be written.
         engine: Which limit counts.
         form: Which ranks the engine does not pad.
-        rank: A larger rank that is wanted; None for the smallest.
+        rank: A larger rank that is wanted; None for the smallest. One that the engine would pad
+            is rounded up, since it scales by the padded one.
 
     Raises:
         AdapterError: The rank is above what the engine serves, or below what is needed.
@@ -54,7 +58,12 @@ def uniform_of(
                 f"Rank {rank} cannot hold this adapter, whose largest rank is {needed}.",
                 f"Give --rank {chosen} or more, or leave it out.",
             )
-        chosen = rank
+        chosen = form.rank_from(rank)
+    if chosen > LARGEST_RANK:
+        raise AdapterError(
+            f"Rank {chosen:,} is above {LARGEST_RANK:,}, the largest that lorascope writes.",
+            f"Give --rank {form.rank_from(needed)} or somewhat more, or leave it out.",
+        )
     if engine.ranks and chosen > engine.ranks[-1]:
         raise AdapterError(
             f"The adapter needs rank {chosen}; {engine.title} ({engine.version}) serves at most "
@@ -85,7 +94,7 @@ def adapted_pairs(content: Content, uniform: Uniform) -> Iterator[AdaptedPair]:
 def uniform_changes(
     pairs: Iterable[AdaptedPair], content: Content, uniform: Uniform
 ) -> Iterator[Change]:
-    """Say which pairs were padded and which were multiplied."""
+    """Say which pairs are to be padded and which to be multiplied."""
     needed = dict(zip((pair.path for pair in content.pairs), content.pairs, strict=True))
     listed = tuple(pairs)
     padded = tuple(
@@ -98,12 +107,23 @@ def uniform_changes(
             f"zeros to rank {uniform.rank}."
         )
         yield Change(Step.PADDED, text, padded)
+    yield from scaled_changes(listed, "which rounds nothing within the range of their type")
+
+
+def scaled_changes(pairs: Iterable[AdaptedPair], exactly: str) -> Iterator[Change]:
+    """Say which pairs are multiplied.
+
+    Args:
+        pairs: All that are written.
+        exactly: What it means for those that are not rounded, half a sentence.
+    """
+    listed = tuple(pairs)
     for exact in (True, False):
         scaled = [each for each in listed if each.exact is exact and set(each.factors) - {1.0}]
         if scaled:
             factors = sorted({factor for each in scaled for factor in each.factors} - {1.0})
             shown = ", ".join(f"{factor:.6g}" for factor in factors[:5])
-            how = "which rounds nothing" if exact else "which rounds their numbers"
+            how = exactly if exact else "which rounds their numbers"
             text = f"B of {counted(len(scaled), 'pair')} multiplied by {shown}, {how}."
             yield Change(Step.SCALED, text, tuple(each.path for each in scaled))
 

@@ -19,6 +19,10 @@ _UNLOADABLE = (
     "PEFT itself cannot load it on this model: it has the names that the engine wants, which are "
     "no modules there."
 )
+_TAKEN_FOR_OTHERS = (
+    "PEFT itself does not load it as it was trained on this model: it has the target_modules that "
+    "the engine wants, which PEFT takes for other modules there."
+)
 
 _WITHOUT_SELECTION: Mapping[str, None] = {
     "exclude_modules": None,
@@ -45,6 +49,7 @@ def written_config(
     """
     config = {
         **stated,
+        "peft_type": stated.get("peft_type") or "LORA",
         "r": uniform.rank,
         "lora_alpha": uniform.alpha,
         "use_rslora": False,
@@ -60,7 +65,9 @@ def written_config(
     if fields is not None:
         return fields, None
     last = sorted({_last(_module(pair)) for pair in content.pairs})
-    return {**config, "target_modules": last, "target_parameters": None}, _UNLOADABLE
+    is_there = all(pair.path in model.by_path for pair in content.pairs)
+    note = _TAKEN_FOR_OTHERS if is_there else _UNLOADABLE
+    return {**config, "target_modules": last, "target_parameters": None}, note
 
 
 def reaching_config(

@@ -53,6 +53,8 @@ class Feature(StrEnum):
     """LoRA on a module that the engine has not, or not as a layer that it adapts."""
     UNSUPPORTED_MODEL = "unsupported_model"
     """An adapter of a model whose class takes none in the engine."""
+    UNKNOWN_MODEL = "unknown_model"
+    """A model that the engine has no class of its own for, so that names are not judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Engine:
     rank_option: str
     refuses: frozenset[Feature]
     ignores: frozenset[Feature]
+    by_field: frozenset[Feature]
     needs: Mapping[Feature, str]
     saves: frozenset[str]
     names: frozenset[str]
@@ -145,6 +148,7 @@ def _engine(name: str, row: dict[str, Any]) -> Engine:
         rank_option=str(row["rank_option"]),
         refuses=frozenset(map(Feature, row["refuses"])),
         ignores=frozenset(map(Feature, row["ignores"])),
+        by_field=frozenset(map(Feature, row["by_field"])),
         needs={Feature(feature): str(option) for feature, option in row["needs"].items()},
         saves=frozenset(map(str, row["saves"])),
         names=frozenset(map(str, row["names"])),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from lorascope.core.inventory import Inventory, Module
 from lorascope.core.roles import PERCEPTION, Kind
 from lorascope.core.spec import LoraSpec
+from lorascope.core.stored import StoredTensor
 from lorascope.matching import Match, MatchedTarget, Where
 from lorascope.matching.all_linear import SHORTHAND
 from lorascope.serving.engines import Feature
@@ -36,10 +37,16 @@ class Used:
     paths: tuple[str, ...] = ()
     saved: tuple[str, ...] = ()
     """Last names of the modules that are saved whole."""
+    is_idle: bool = False
+    """Whether it is asked for and makes no difference on this model."""
 
 
 def used_features(
-    spec: LoraSpec, match: Match | None = None, inventory: Inventory | None = None
+    spec: LoraSpec,
+    match: Match | None = None,
+    inventory: Inventory | None = None,
+    stored: Iterable[StoredTensor] | None = None,
+    singles: Collection[str] = (),
 ) -> Mapping[Feature, Used]:
     """Return the features that a configuration, and what it adapts, make use of.
 
@@ -47,10 +54,19 @@ def used_features(
         spec: As PEFT gets it.
         match: What PEFT makes of it; None if that is not known.
         inventory: Of the base model; None if it is not known.
+        stored: Tensors of the trained adapter; None if there are none to read.
+        singles: Stacked expert parameters that do not count as such, since the adapter has them
+            expert by expert.
     """
     found = dict(_of_configuration(spec))
+    if Feature.BIAS in found and not _trains_biases(match, stored):
+        found[Feature.BIAS] = replace(
+            found[Feature.BIAS],
+            instead="Set bias to none: this model has none to train, so that nothing is lost.",
+            is_idle=True,
+        )
     if match is not None and inventory is not None:
-        found.update(_of_targets(match, inventory))
+        found.update(_of_targets(match, inventory, singles))
         saved = tuple(each.path for each in match.saved)
         if saved and Feature.MODULES_TO_SAVE not in found:
             found[Feature.MODULES_TO_SAVE] = _saved(saved, saved)
@@ -89,6 +105,14 @@ def _saved(names: tuple[str, ...], paths: tuple[str, ...] = ()) -> Used:
         paths,
         tuple(name.rpartition(".")[2] for name in names),
     )
+
+
+def _trains_biases(match: Match | None, stored: Iterable[StoredTensor] | None) -> bool:
+    """Whether `bias` makes a difference: a model may have no biases. True where that is open."""
+    if match is None or match.refused is not None or match.bias_params:
+        return True
+    names = (tensor.name for tensor in stored or ())
+    return any(name.endswith(".bias") and "lora_" not in name for name in names)
 
 
 def _of_configuration(spec: LoraSpec) -> dict[Feature, Used]:
@@ -165,13 +189,15 @@ def _of_ranks(spec: LoraSpec) -> Iterator[tuple[Feature, Used]]:
         )
 
 
-def _of_targets(match: Match, inventory: Inventory) -> Iterator[tuple[Feature, Used]]:
+def _of_targets(
+    match: Match, inventory: Inventory, singles: Collection[str]
+) -> Iterator[tuple[Feature, Used]]:
     rows = adapted(match, inventory)
     # A linear's weight, reached as a parameter, is stored as the linear's own LoRA is.
     stacked = tuple(
         target.path
         for target, row in rows
-        if target.is_parameter and row.kind is Kind.EXPERT_PARAMETER
+        if target.is_parameter and row.kind is Kind.EXPERT_PARAMETER and target.path not in singles
     )
     if stacked:
         yield (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lorascope.core.numbers import counted
 from lorascope.core.spec import LoraSpec
 from lorascope.matching import MatchedTarget
+from lorascope.serving.adapter_forms import adapter_forms
 from lorascope.serving.engines import Engine
 from lorascope.serving.features import last_names
 
@@ -38,10 +39,15 @@ class ServedPart:
         return last_names(self.paths)
 
     @property
+    def modules(self) -> str:
+        """In words: `96 modules (gate_proj, up_proj, down_proj)`."""
+        return f"{counted(len(self.paths), 'module')} ({self.names})"
+
+    @property
     def text(self) -> str:
         """In words: `x0.5 on 96 modules (gate_proj, up_proj, down_proj)`."""
         factor = "none" if self.factor is None else f"x{self.factor:.4g}"
-        return f"{factor} on {counted(len(self.paths), 'module')} ({self.names})"
+        return f"{factor} on {self.modules}"
 
 
 def served_scales(
@@ -54,12 +60,37 @@ def served_scales(
 def _factors(
     engine: Engine, targets: Iterable[MatchedTarget], spec: LoraSpec
 ) -> Iterator[tuple[float, MatchedTarget, float]]:
-    for target in targets:
-        served = engine.scale_of(target, spec)
+    listed = tuple(targets)
+    ranks = _ranks_read(engine, listed, spec)
+    for target in listed:
+        read = ranks.get(_kind(target), spec.r)
+        served = engine.scale_of(target, spec if read == spec.r else replace(spec, r=read))
         if target.scaling:
             yield _rounded(served / target.scaling), target, served
         else:  # alpha 0: nothing is added, whatever the engine does
             yield 1.0, target, served
+
+
+def _ranks_read(engine: Engine, targets: Iterable[MatchedTarget], spec: LoraSpec) -> dict[str, int]:
+    """Return the rank that an engine divides by, for each kind of layer.
+
+    One that pads ranks forgets `r` on the way: after each kind, in the order of the model, it goes
+    on with the padded rank of that kind's first layer. Source: see `adapter_forms.toml`.
+    """
+    form = adapter_forms()[engine.name]
+    if not form.block:
+        return {}
+    ranks: dict[str, int] = {}
+    read = spec.r
+    for target in targets:
+        if _kind(target) not in ranks:
+            ranks[_kind(target)] = read
+            read = form.rank_from(target.rank)
+    return ranks
+
+
+def _kind(target: MatchedTarget) -> str:
+    return target.path.rpartition(".")[2]
 
 
 def _grouped(found: Iterable[tuple[float, MatchedTarget, float]]) -> tuple[ServedPart, ...]:

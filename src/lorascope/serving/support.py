@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -12,8 +12,10 @@ from lorascope.matching import Match, MatchedTarget
 from lorascope.serving.engines import Engine, Feature
 from lorascope.serving.facts import NUMBERED, Facts, ModelClass, facts_of
 from lorascope.serving.features import adapted
+from lorascope.serving.stored_experts import StoredExperts
 
 _MIXED_EXPERTS = "--enable-mixed-moe-lora-format (and is_3d_lora_weight of the request)"
+_MIXED_EXPERTS_SINGLE = "--enable-mixed-moe-lora-format"
 
 
 class Does(StrEnum):
@@ -37,6 +39,8 @@ class Fate:
     """Half a sentence that follows the names."""
     instead: str
     """What to do, one sentence."""
+    needed: str = ""
+    """What has to be adapted as well; empty where it is refused for another reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +78,38 @@ def support_of(engine: Engine, inventory: Inventory) -> Support:
     return Support(engine, architecture, facts, found)
 
 
-def fates(support: Support, match: Match, inventory: Inventory) -> dict[str, Fate]:
-    """Return what becomes of each target that is not simply served, by its path."""
+def fates(
+    support: Support,
+    match: Match,
+    inventory: Inventory,
+    singles: Mapping[str, StoredExperts] | None = None,
+) -> dict[str, Fate]:
+    """Return what becomes of each target that is not simply served, by its path.
+
+    Args:
+        support: What the engine knows of the model's class.
+        match: What PEFT makes of the configuration.
+        inventory: Of the base model.
+        singles: What the adapter stores expert by expert, see `stored_experts`.
+    """
+    singles = {} if singles is None else singles
     rows = adapted(match, inventory)
     found: dict[str, Fate] = {}
     for target, row in rows:
-        fate = _fate(support, target, row)
+        fate = _fate(support, target, row, singles.get(target.path))
         if fate is not None:
             found[target.path] = fate
     if support.engine.name == "vllm":
-        found |= dict(_halves_of_experts(support, rows))
+        stacked = tuple(each for each in rows if each[0].path not in singles)
+        found |= dict(_halves_of_experts(support, stacked))
     elif support.engine.name == "sglang":
         found |= dict(_apart(support, rows))
     return found
 
 
-def _fate(support: Support, target: MatchedTarget, row: Module) -> Fate | None:
+def _fate(
+    support: Support, target: MatchedTarget, row: Module, single: StoredExperts | None
+) -> Fate | None:
     engine, cls = support.engine, support.model_class
     if not support.takes_adapters:
         return Fate(
@@ -103,7 +123,9 @@ def _fate(support: Support, target: MatchedTarget, row: Module) -> Fate | None:
     if cls is None:
         return None
     if engine.name == "vllm":
-        return _vllm_expert(cls, target) if _is_expert(row) else _vllm(support, cls, row)
+        if _is_expert(row):
+            return _vllm_expert(cls, target, single)
+        return _vllm(support, cls, row)
     if engine.name == "sglang" and not _is_expert(row) and row.tower not in PERCEPTION:
         return _sglang(support, cls, row)
     return None
@@ -175,9 +197,12 @@ def _vllm_tower(support: Support, cls: ModelClass) -> Fate:
     return Fate(Does.NEEDS, Feature.PERCEPTION_TOWER, option, "Or exclude these towers.")
 
 
-def _vllm_expert(cls: ModelClass, target: MatchedTarget) -> Fate | None:
-    """Judge the factors of stacked experts, which PEFT stores beside the module that holds them."""
+def _vllm_expert(
+    cls: ModelClass, target: MatchedTarget, single: StoredExperts | None
+) -> Fate | None:
+    """Judge the factors of experts: stacked, which PEFT stores beside their holder, or single."""
     container = target.path.rpartition(".")[0]
+    container = container if single is None else f"{single.holder}.experts"
     name = cls.renamed(f"{container}.lora_A.weight")
     if cls.experts is None or name is None:
         return None
@@ -190,11 +215,10 @@ def _vllm_expert(cls: ModelClass, target: MatchedTarget) -> Fate | None:
             f"{cls.name} holds its experts in {where}, the adapter has them in {holder}",
             "Leave the experts out, or merge the adapter into the model.",
         )
-    if cls.experts == "2d":
-        return Fate(
-            Does.NEEDS, Feature.EXPERT_PARAMETERS, _MIXED_EXPERTS, "Or leave the experts out."
-        )
-    return None
+    if (cls.experts == "2d") is (single is not None):
+        return None
+    option = _MIXED_EXPERTS if single is None else _MIXED_EXPERTS_SINGLE
+    return Fate(Does.NEEDS, Feature.EXPERT_PARAMETERS, option, "Or leave the experts out.")
 
 
 def _halves_of_experts(
@@ -269,7 +293,8 @@ def _not_joined(
     fate = Fate(
         Does.REFUSES,
         Feature.UNKNOWN_NAME,
-        f"it joins them into one layer and needs {needed}",
+        "it joins them into one layer",
         instead,
+        needed,
     )
     yield from ((names[name], fate) for name in sorted(joined))

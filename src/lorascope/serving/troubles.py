@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from lorascope.core.inventory import Inventory
 from lorascope.core.numbers import counted
 from lorascope.core.spec import LoraSpec
+from lorascope.core.stored import StoredTensor
 from lorascope.matching import Match, Where
+from lorascope.serving.adapter_forms import Experts, adapter_forms
 from lorascope.serving.engines import Engine, Feature
 from lorascope.serving.features import MERGE, Used, last_names, used_features
-from lorascope.serving.parts import served_scales
+from lorascope.serving.parts import ServedPart, served_scales
+from lorascope.serving.stored_experts import as_stored, stored_experts
 from lorascope.serving.support import Does, Fate, Support, fates, support_of
 
 
@@ -25,6 +28,13 @@ class Severity(StrEnum):
     """It loads it and answers otherwise than the trained model."""
     OPTION = "option"
     """It serves it as trained if it is started with an option."""
+    NOTE = "note"
+    """Nothing is known to be in the way, and not enough is known to say that nothing is."""
+
+    @property
+    def is_hard(self) -> bool:
+        """Whether it is not served as trained, whatever the engine is started with."""
+        return self in (Severity.REFUSED, Severity.CHANGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +61,25 @@ class Trouble:
     option: str = ""
     """What the engine has to be started with; empty unless that is what is needed."""
 
+    @property
+    def inside(self) -> str:
+        """`what` inside of a sentence; names such as DoRA stay as they are."""
+        what = self.what
+        return what if what[1:2].isupper() or what[2:3].isupper() else what[:1].lower() + what[1:]
+
 
 def troubles(engine: Engine, inventory: Inventory, match: Match) -> tuple[Trouble, ...]:
     """Return everything that is in the way on a model; nothing if it is served as trained."""
-    return (*limits(engine, match.spec, match, inventory), *_of_scales(engine, match))
+    found = limits(engine, match.spec, match, inventory)
+    return (*found, *_of_scales(engine, match, found))
 
 
 def limits(
-    engine: Engine, spec: LoraSpec, match: Match | None, inventory: Inventory | None
+    engine: Engine,
+    spec: LoraSpec,
+    match: Match | None,
+    inventory: Inventory | None,
+    stored: Iterable[StoredTensor] | None = None,
 ) -> tuple[Trouble, ...]:
     """Return what an engine refuses, leaves out or needs an option for; scales aside.
 
@@ -67,21 +88,77 @@ def limits(
         spec: As PEFT gets it.
         match: What PEFT makes of it; None if that is not known.
         inventory: Of the base model; None if it is not known.
+        stored: Tensors of the trained adapter; None if there are none to read.
     """
     support = None if inventory is None else support_of(engine, inventory)
-    found = []
-    for feature, used in used_features(spec, match, inventory).items():
+    stored = None if stored is None else tuple(stored)
+    known = None if match is None or inventory is None else (match, inventory)
+    singles = {} if known is None else stored_experts(*known, stored or ())
+    match = None if match is None else as_stored(match, singles)
+    found = [] if support is None or inventory is None else [*_of_model(support, inventory)]
+    served = singles if _takes_single_experts(engine, support) else {}
+    for feature, used in used_features(spec, match, inventory, stored, served).items():
         trouble = _of_feature(engine, feature, used)
         if trouble is not None and not _is_judged_by_class(feature, support):
             found.append(trouble)
     if support is not None and match is not None and inventory is not None:
-        found += _of_fates(support, fates(support, match, inventory))
+        found += _of_fates(support, fates(support, match, inventory, singles))
     found += _of_rank(engine, spec, match)
     return tuple(found)
 
 
+def scales(
+    engine: Engine,
+    match: Match,
+    inventory: Inventory | None,
+    found: Iterable[Trouble],
+    spec: LoraSpec | None = None,
+    stored: Iterable[StoredTensor] | None = None,
+) -> tuple[ServedPart, ...]:
+    """Return how strongly each target is served that is not left out.
+
+    Args:
+        engine: The engine.
+        match: What PEFT makes of the configuration.
+        inventory: Of the base model; None if it is not known.
+        found: What `limits` says.
+        spec: As PEFT gets it; None for the one of the match.
+        stored: Tensors of the trained adapter; None if there are none to read.
+    """
+    lost = {path for each in found if each.severity.is_hard for path in each.paths}
+    if stored is not None and inventory is not None:
+        match = as_stored(match, stored_experts(match, inventory, stored))
+    kept = [target for target in match.targets if target.path not in lost]
+    return served_scales(engine, kept, match.spec if spec is None else spec)
+
+
+def _of_model(support: Support, inventory: Inventory) -> Iterator[Trouble]:
+    """Say that an engine has no class of its own for the model, so that names are not judged."""
+    if not support.is_unknown or not inventory.model.is_transformers_class:
+        return
+    yield Trouble(
+        support.engine,
+        Feature.UNKNOWN_MODEL,
+        Severity.NOTE,
+        f"A model of class {support.architecture}",
+        "has no class of its own for",
+        "Try whether it serves the base model before training for it.",
+        where="",
+        entry=support.architecture,
+        why="it runs it with transformers if it can, or refuses the model",
+    )
+
+
+def _takes_single_experts(engine: Engine, support: Support | None) -> bool:
+    """Whether factors of experts, stored one by one, are no reason to refuse the adapter."""
+    form = adapter_forms()[engine.name]
+    return form.experts_of(None if support is None else support.model_class) is Experts.SINGLE
+
+
 def _of_feature(engine: Engine, feature: Feature, used: Used) -> Trouble | None:
     if feature is Feature.MODULES_TO_SAVE and engine.saves.issuperset(used.saved):
+        return None
+    if used.is_idle and feature not in engine.by_field:
         return None
     if feature in engine.refuses:
         severity, does = Severity.REFUSED, "refuses"
@@ -128,6 +205,7 @@ def _of_fates(support: Support, found: dict[str, Fate]) -> Iterator[Trouble]:
         by_fate.setdefault(fate, []).append(path)
     for fate, paths in by_fate.items():
         severity, does = _DOES[fate.does]
+        does = f"needs {fate.needed} for" if fate.needed else does
         is_option = fate.does is Does.NEEDS
         is_expert = fate.feature is Feature.EXPERT_PARAMETERS
         yield Trouble(
@@ -182,19 +260,28 @@ def _of_rank(engine: Engine, spec: LoraSpec, match: Match | None) -> Iterator[Tr
     )
 
 
-def _of_scales(engine: Engine, match: Match) -> Iterator[Trouble]:
+def _one_scale(engine: Engine, match: Match) -> str:
+    """Say what to do about other scales: a rank that is the same for all may be padded."""
+    ranks = {target.rank for target in match.targets}
+    padded = {adapter_forms()[engine.name].rank_from(rank) for rank in ranks}
+    if len(ranks) == 1 and padded != ranks:
+        return f"Take r {padded.pop()}, or another rank that it does not pad: 8, 16, 32, 48, …"
+    return "Give every target one rank and one alpha."
+
+
+def _of_scales(engine: Engine, match: Match, found: Iterable[Trouble]) -> Iterator[Trouble]:
     if Feature.PATTERNS in engine.refuses and any(t.rank != match.spec.r for t in match.targets):
         return
-    for part in served_scales(engine, match.targets, match.spec):
-        if part.is_same:
+    for part in scales(engine, match, None, found):
+        if part.is_same or part.factor is None:
             continue
         yield Trouble(
             engine,
             Feature.PATTERNS,
             Severity.CHANGED,
-            f"A scale of {part.text}",
-            "misreads",
-            "Give every target one rank and one alpha.",
+            f"{part.modules} by x{part.factor:.4g} of what was trained",
+            "scales",
+            _one_scale(engine, match),
             where=Where.ALPHA_PATTERN if match.spec.alpha_pattern else Where.RANK_PATTERN,
             paths=part.paths,
         )

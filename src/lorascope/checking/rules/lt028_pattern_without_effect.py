@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from lorascope.checking.adapt_hint import adapt_hint
 from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
 from lorascope.checking.words import listed
@@ -12,7 +13,8 @@ from lorascope.core.finding import Severity
 from lorascope.matching import EntryMatch, MatchedTarget, Where
 from lorascope.matching.patterns import KeyedNames
 from lorascope.serving.engines import Engine, Feature, engines
-from lorascope.serving.parts import served_scales
+from lorascope.serving.parts import ServedPart
+from lorascope.serving.troubles import limits, scales
 
 _PATTERNS = (Where.RANK_PATTERN, Where.ALPHA_PATTERN)
 
@@ -94,7 +96,7 @@ def _other_scale(subject: Subject, engine: Engine, severity: Severity) -> Iterat
     ):
         return
     spec = subject.spec
-    others = [part for part in served_scales(engine, subject.targets, spec) if not part.is_same]
+    others = _others(subject, engine)
     for where, given in zip(_PATTERNS, (spec.rank_pattern, spec.alpha_pattern), strict=True):
         keys = {t.path: _key(t, where) for t in subject.targets} if given else {}
         parts = [part for part in others if any(keys.get(path) for path in part.paths)]
@@ -108,12 +110,23 @@ def _other_scale(subject: Subject, engine: Engine, severity: Severity) -> Iterat
         yield Problem(
             entry=keys[first] or "",
             message=f"{engine.shown} does not read it: {said}.",
-            hint=f"{_right_for(engine)}; or train with one rank and one alpha.",
+            hint=adapt_hint(subject, engine)
+            or f"{_right_for(engine)}; or train with one rank and one alpha.",
             where=where,
             paths=tuple(path for part in parts for path in part.paths)[:MOST_PATHS],
             severity=severity,
         )
         return
+
+
+def _others(subject: Subject, engine: Engine) -> list[ServedPart]:
+    """Return what is served, and at another scale; what is left out has a finding of its own."""
+    if subject.match is None:
+        return []
+    spec, stored = subject.spec, subject.stored
+    found = limits(engine, spec, subject.match, subject.inventory, stored)
+    parts = scales(engine, subject.match, subject.inventory, found, spec, stored)
+    return [part for part in parts if not part.is_same]
 
 
 _MOST_PARTS = 4

@@ -28,6 +28,7 @@ def find(subject: Subject) -> Iterator[Problem]:
     # Of a model type alone neither sizes nor the number of layers are those of the base model.
     is_built = not subject.model.model.is_default_config and subject.ignored_sizes is None
     yield from _empty(fit)
+    yield from _bare(fit)
     yield from _ranks(fit, subject)
     if is_built:
         yield from _sizes(fit, subject)
@@ -58,6 +59,19 @@ def _empty(fit: Fit) -> Iterator[Problem]:
                 "were saved: save again from the training checkpoint."
             ),
             paths=fit.empty[:MOST_PATHS],
+        )
+
+
+def _bare(fit: Fit) -> Iterator[Problem]:
+    if fit.bare:
+        yield Problem(
+            entry=fit.bare[0],
+            message=(
+                f"{len(fit.bare)} of {fit.stored} tensors are named without base_model.model. at "
+                "the start: PEFT leaves them out with no more than a warning."
+            ),
+            hint="Put base_model.model. before the name of each tensor.",
+            paths=fit.bare[:MOST_PATHS],
         )
 
 

@@ -4,68 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lorascope.checking.adapt_hint import adapt_hint, is_rewritten
 from lorascope.checking.rule import MOST_PATHS, Example, Needs, Problem, Rule
 from lorascope.checking.subject import Subject
-from lorascope.core.finding import Severity
+from lorascope.core import finding
 from lorascope.core.spec import LoraSpec
-from lorascope.serving import troubles
+from lorascope.serving.adapter_forms import adapter_forms
 from lorascope.serving.engines import Engine, Scale, engines
-from lorascope.serving.support import support_of
-from lorascope.serving.troubles import Trouble, limits
+from lorascope.serving.troubles import Severity, Trouble, limits, scales
 
 
 def find(subject: Subject) -> Iterator[Problem]:
     """Find what the engines that are asked for refuse, ignore or need an option for."""
     for engine in (engines()[name] for name in subject.engines if name in engines()):
-        yield from _of_model(subject, engine)
-        for trouble in limits(engine, subject.spec, subject.match, subject.inventory):
-            yield _problem(trouble)
-        yield from _of_rslora(engine, subject.spec)
-
-
-def _of_model(subject: Subject, engine: Engine) -> Iterator[Problem]:
-    """Say that an engine has no class of its own for the model, so that names are not judged."""
-    if subject.inventory is None or not subject.inventory.model.is_transformers_class:
-        return
-    support = support_of(engine, subject.inventory)
-    if support.is_unknown:
-        yield Problem(
-            entry=support.architecture,
-            message=(
-                f"{engine.shown} has no class of its own for {support.architecture}: it runs it"
-                " with transformers if it can, or refuses the model."
-            ),
-            hint="Try whether it serves the base model before training for it.",
-            severity=Severity.WARNING,
-        )
+        hint = adapt_hint(subject, engine)
+        spec, stored = subject.spec, subject.stored
+        for trouble in limits(engine, spec, subject.match, subject.inventory, stored):
+            is_done = trouble.severity.is_hard and is_rewritten(trouble, subject)
+            yield _problem(trouble, hint if is_done else None)
+        yield from _of_rslora(engine, spec, hint)
+        yield from _of_padding(subject, engine, hint)
 
 
 _RESULTS = {
-    troubles.Severity.REFUSED: "does not load it",
-    troubles.Severity.CHANGED: "leaves it out without an error, so that its answers are others",
-    troubles.Severity.OPTION: "serves it only with an option",
+    Severity.REFUSED: "does not load it",
+    Severity.CHANGED: "leaves it out without an error, so that its answers are others",
+    Severity.OPTION: "serves it only with an option",
 }
 
 
-def _problem(trouble: Trouble) -> Problem:
-    why = f": {trouble.why}" if trouble.why else ""
-    is_option = trouble.severity is troubles.Severity.OPTION
+def _problem(trouble: Trouble, hint: str | None) -> Problem:
     return Problem(
         entry=trouble.entry,
-        message=f"{trouble.what}: {trouble.engine.shown} {_RESULTS[trouble.severity]}{why}.",
-        hint=trouble.instead,
+        message=_message(trouble),
+        hint=hint or trouble.instead,
         where=trouble.where,
         paths=trouble.paths[:MOST_PATHS],
-        severity=Severity.WARNING if is_option else None,
+        severity=None if trouble.severity.is_hard else finding.Severity.WARNING,
     )
 
 
-def _of_rslora(engine: Engine, spec: LoraSpec) -> Iterator[Problem]:
+def _message(trouble: Trouble) -> str:
+    engine = trouble.engine.shown
+    if trouble.severity is Severity.NOTE:
+        return f"{engine} {trouble.does} {trouble.inside}: {trouble.why}."
+    why = f": {trouble.why}" if trouble.why else ""
+    if trouble.severity is Severity.REFUSED and trouble.does.startswith("needs "):
+        why = f": it {trouble.does.removesuffix(' for')}, because {trouble.why}"
+    return f"{trouble.what}: {engine} {_RESULTS[trouble.severity]}{why}."
+
+
+def _of_rslora(engine: Engine, spec: LoraSpec, hint: str | None) -> Iterator[Problem]:
     if not spec.use_rslora or engine.scale in (Scale.AS_TRAINED, Scale.ONE_FOR_ALL):
         return
     rank = max(spec.r, 1)
     if rank == 1:
         return
+    again = (
+        f"Train without use_rslora and with lora_alpha {spec.lora_alpha * rank**0.5:.4g}, "
+        "which is the same scale."
+    )
     yield Problem(
         entry="true",
         message=(
@@ -73,18 +71,43 @@ def _of_rslora(engine: Engine, spec: LoraSpec) -> Iterator[Problem]:
             f"at the scale {spec.lora_alpha / rank**0.5:.4g} and served at "
             f"{spec.lora_alpha / rank:.4g}."
         ),
-        hint=(
-            f"Train without use_rslora and with lora_alpha {spec.lora_alpha * rank**0.5:.4g}, "
-            "which is the same scale."
-        ),
+        hint=hint or again,
         where="use_rslora",
+    )
+
+
+def _of_padding(subject: Subject, engine: Engine, hint: str | None) -> Iterator[Problem]:
+    """Find ranks that the engine pads and then scales by; LT028 has those that a pattern sets."""
+    form = adapter_forms()[engine.name]
+    spec, match, stored = subject.spec, subject.match, subject.stored
+    padded = form.rank_from(spec.r)
+    if not form.block or match is None or padded == spec.r:
+        return
+    keyed = {each.path for each in match.targets if each.rank_key or each.alpha_key}
+    found = limits(engine, spec, match, subject.inventory, stored)
+    others = [
+        part
+        for part in scales(engine, match, subject.inventory, found, spec, stored)
+        if not part.is_same and keyed.isdisjoint(part.paths)
+    ]
+    if not others:
+        return
+    yield Problem(
+        entry=str(spec.r),
+        message=(
+            f"{engine.shown} pads rank {spec.r} to {padded}, and after the first kind of layer it"
+            f" scales by that: {'; '.join(part.text for part in others)}."
+        ),
+        hint=hint or f"Train with r {padded}, or another rank that it does not pad: 8, 16, 32, 48.",
+        where="r",
+        paths=tuple(path for part in others for path in part.paths)[:MOST_PATHS],
     )
 
 
 RULE = Rule(
     code="LT030",
     name="engine-limit",
-    severity=Severity.ERROR,
+    severity=finding.Severity.ERROR,
     summary="A serving engine refuses the adapter, or leaves a part of it out.",
     why=(
         "Engines take less than PEFT trains. vLLM refuses DoRA, `modules_to_save`, ranks above its "
