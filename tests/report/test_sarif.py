@@ -108,7 +108,7 @@ def test_without_a_text_the_start_is_named() -> None:
     ("path", "uri"),
     [
         ("configs/my adapter.yaml", "configs/my%20adapter.yaml"),
-        ("/work/100%.yaml", "file:///work/100%25.yaml"),
+        ("/runs/100%.yaml", "file:///runs/100%25.yaml"),
         ("-", "-"),
         ("../層.yaml", "../%E5%B1%A4.yaml"),
     ],

@@ -30,17 +30,8 @@ from lorascope.report.layout import (
 )
 from lorascope.report.lines import Line, line
 from lorascope.report.plain_json import plain_json
-from lorascope.report.targets_table import Traits, in_role_order, targets_table
+from lorascope.report.targets_table import COLUMNS, Traits, in_role_order, targets_table
 
-_COLUMNS = (
-    Column("role", style="cyan", label=False),
-    Column("modules"),
-    Column("count", right=True),
-    Column("r", right=True),
-    Column("alpha", right=True),
-    Column("scale", right=True),
-    Column("parameters", right=True),
-)
 _VARIANTS = Column("besides", style="yellow")
 _MINUS = "−"
 _NAME = 1
@@ -158,7 +149,7 @@ def _changed_table(changed: Sequence[Changed], width: int) -> list[Line]:
     params = (sum(each.a.params for each in changed), sum(each.b.params for each in changed))
     total = ("", "total", exact(len(changed)), "", "", "", _arrow(*params, exact))
     rows.append(Row((*total, "") if with_variants else total, "bold"))
-    columns = (*_COLUMNS, _VARIANTS) if with_variants else _COLUMNS
+    columns = (*COLUMNS, _VARIANTS) if with_variants else COLUMNS
     return table(columns, rows, width, name_column=_NAME)
 
 

@@ -12,7 +12,7 @@ from lorascope.report.layout import Column, Heading, Row, table
 from lorascope.report.lines import Line
 from lorascope.report.role_order import role_place
 
-_COLUMNS = (
+COLUMNS = (
     Column("role", style="cyan", label=False),
     Column("modules"),
     Column("count", right=True),
@@ -67,7 +67,7 @@ def targets_table(targets: Iterable[tuple[str, Traits]], width: int) -> list[Lin
     params = sum(traits.params * len(paths) for traits, paths in alike.items())
     total = ("", "total", exact(count), "", "", "", exact(params))
     rows.append(Row((*total, "") if explained else total, "bold"))
-    columns = (*_COLUMNS, _BY) if explained else _COLUMNS
+    columns = (*COLUMNS, _BY) if explained else COLUMNS
     return table(columns, rows, width, name_column=_NAME)
 
 
